@@ -1,0 +1,10 @@
+"""Where things live on a rig. The roles' defaults hold the same paths, and a test compares them."""
+
+PREFIX = "/opt/dlrig"
+ENVIRONMENTS = f"{PREFIX}/envs"
+MINIFORGE = f"{PREFIX}/miniforge"
+UV = f"{PREFIX}/uv"
+STATE = "/var/lib/dlrig"
+CACHE = "/var/cache/dlrig"
+RECORD = "dlrig-environment.json"
+"""In each environment: what was wished and what was installed; written last, so its absence means unfinished."""

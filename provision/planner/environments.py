@@ -1,0 +1,226 @@
+"""The role ``environments``: what makes them, with which Python and which framework, and what differs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from provision.errors import ImpossiblePlanError, UsageError
+from provision.layout import ENVIRONMENTS
+from provision.plan import Action, Decision, EnvironmentPlan, Profile
+from provision.planner import files
+from provision.wishes import Maker, Wishes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provision.catalogue import Catalogue, Framework, System
+    from provision.facts import Facts
+    from provision.facts.environments import Environment
+
+ROLE = "environments"
+_SHOWN = 3
+"""Changed distributions that a line of the plan names."""
+
+
+class ChosenMaker(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes the environments, and the Pythons it can give, best first."""
+
+    maker: Maker
+    pythons: tuple[str, ...]
+    decision: Decision
+
+
+def choose_maker(facts: Facts, wishes: Wishes, catalogue: Catalogue, system: System) -> ChosenMaker:
+    """Take conda where it was wished or a channel is reached, else venv; present environments keep theirs."""
+    maker, reason = _maker(facts, wishes)
+    own = facts.python.version or system.python
+    label = "conda (Miniforge)" if maker is Maker.CONDA else "venv (filled by uv)"
+    return ChosenMaker(
+        maker=maker,
+        pythons=catalogue.conda.pythons if maker is Maker.CONDA else (own,),
+        decision=Decision(subject="environment maker", choice=label, reason=reason),
+    )
+
+
+def _maker(facts: Facts, wishes: Wishes) -> tuple[Maker, str]:
+    if wishes.environment_maker is not Maker.AUTO:
+        return wishes.environment_maker, "you asked for it"
+    made_by = {env.record.maker for env in facts.environments.present.values() if env.record}
+    if len(made_by) == 1 and (present := made_by.pop()) in {Maker.CONDA, Maker.VENV}:
+        return Maker(present), "the environments on the rig were made with it"
+    if wishes.conda_channel:
+        return Maker.CONDA, "you named a channel"
+    places = {name: facts.network.get(name) for name in ("conda", "miniforge")}
+    for name, reach in places.items():
+        if reach is None or not reach.reached:
+            what = {"conda": "no conda channel", "miniforge": "the Miniforge installer is not"}[
+                name
+            ]
+            detail = (reach.detail if reach else "") or "not asked"
+            verb = "is" if name == "conda" else ""
+            return Maker.VENV, f"{what} {verb} reached from the rig ({detail})".replace("  ", " ")
+    return Maker.CONDA, "conda-forge and the Miniforge installer are reached from the rig"
+
+
+def choose(
+    facts: Facts, wishes: Wishes, catalogue: Catalogue, maker: ChosenMaker, profile: Profile
+) -> tuple[tuple[EnvironmentPlan, ...], tuple[Decision, ...]]:
+    """The environments of the profile, and why these versions.
+
+    Raises:
+        ImpossiblePlanError: no framework release fits the Python that is to be had.
+        UsageError: the wished version is not a version specifier.
+    """
+    framework, python, reason = _fit(facts, wishes, catalogue, maker)
+    devices = ("cpu", "gpu") if profile is Profile.GPU else ("cpu",)
+    names = {"cpu": framework.name, "gpu": f"{framework.name}_gpu"}
+    planned = tuple(
+        EnvironmentPlan(
+            name=names[device],
+            maker=maker.maker.value,
+            python=python,
+            requirements=framework.gpu if device == "gpu" else framework.cpu,
+            framework=framework.name,
+            version=framework.version,
+            device=device,
+            path=f"{ENVIRONMENTS}/{names[device]}",
+        )
+        for device in devices
+    )
+    return planned, (
+        Decision(
+            subject=framework.name, choice=framework.version, reason=reason, source=framework.source
+        ),
+        Decision(
+            subject="python",
+            choice=python,
+            reason="the rig's own, which venv uses"
+            if maker.maker is Maker.VENV
+            else "from the channel; every release that the catalogue knows has wheels for it",
+        ),
+    )
+
+
+def _fit(
+    facts: Facts, wishes: Wishes, catalogue: Catalogue, maker: ChosenMaker
+) -> tuple[Framework, str, str]:
+    """The newest release that the wish allows and that has wheels for a Python that is to be had."""
+    try:
+        wished = SpecifierSet(wishes.tensorflow)
+    except InvalidSpecifier as error:
+        raise UsageError(
+            f"'{wishes.tensorflow}' is not a version specifier",
+            where="--tensorflow",
+            hint="For example: --tensorflow '==2.20.0' or --tensorflow '>=2.18,<2.21'",
+            reference="bad-version",
+        ) from error
+    allowed = [row for row in catalogue.frameworks if wished.contains(row.version)]
+    for row in allowed:
+        for python in maker.pythons:
+            if SpecifierSet(row.python).contains(python):
+                newest = row.version == catalogue.frameworks[0].version
+                why = "the newest release" if newest else "the newest release that fits"
+                asked = (
+                    f" of those you asked for ({wishes.tensorflow})" if wishes.tensorflow else ""
+                )
+                return row, python, f"{why}{asked} with wheels for Python {python}"
+    pythons = " or ".join(maker.pythons)
+    if not allowed:
+        known = ", ".join(row.version for row in catalogue.frameworks)
+        raise ImpossiblePlanError(
+            f"the catalogue knows no TensorFlow {wishes.tensorflow}",
+            where=facts.target,
+            hint=f"It knows {known}.",
+            reference="no-such-version",
+        )
+    spans = "; ".join(f"{row.version} needs Python {row.python}" for row in allowed)
+    raise ImpossiblePlanError(
+        f"no TensorFlow fits Python {pythons}, which {maker.maker.value} has here: {spans}",
+        where=facts.target,
+        hint="Nearest: --environment-maker conda, which brings a Python of its own "
+        "(needs a conda channel that the rig reaches: --conda-channel URL).",
+        reference="no-fitting-python",
+    )
+
+
+def actions(
+    facts: Facts, catalogue: Catalogue, planned: tuple[EnvironmentPlan, ...]
+) -> tuple[Action, ...]:
+    """What differs from the environments that are to be there. Others are left alone."""
+    return (*_actions(facts, planned), *files.actions(facts, catalogue, ROLE))
+
+
+def _actions(facts: Facts, planned: tuple[EnvironmentPlan, ...]) -> Iterator[Action]:
+    for wanted in planned:
+        present = facts.environments.present.get(wanted.name)
+        found = _difference(present, wanted)
+        if found:
+            yield Action(
+                role=ROLE,
+                subject=wanted.name,
+                present=found[0],
+                wanted=f"{', '.join(wanted.requirements)} on Python {wanted.python} ({wanted.maker})",
+                reason=found[1],
+            )
+
+
+def _difference(present: Environment | None, wanted: EnvironmentPlan) -> tuple[str, str] | None:
+    """(what is there, why it is not what is wanted); None where it is."""
+    if present is None:
+        return "missing", "it is not there"
+    record = present.record
+    if record is None:
+        return "unfinished", "an earlier run was cut before it was complete"
+    drift = present.drift
+    more = f" and {len(drift) - _SHOWN} more" if len(drift) > _SHOWN else ""
+    differences = (
+        (not present.runs, "broken", "its Python does not start"),
+        (record.maker != wanted.maker, f"made by {record.maker}", f"{wanted.maker} was chosen"),
+        (
+            not f"{record.python}.".startswith(f"{wanted.python}."),
+            f"Python {record.python}",
+            f"Python {wanted.python} was chosen",
+        ),
+        (
+            set(record.requirements) != set(wanted.requirements),
+            ", ".join(record.requirements),
+            "other requirements were chosen",
+        ),
+        (bool(drift), "drifted", "; ".join(drift[:_SHOWN]) + more),
+    )
+    return next(((what, why) for differs, what, why in differences if differs), None)
+
+
+def variables(
+    wishes: Wishes,
+    catalogue: Catalogue,
+    maker: ChosenMaker,
+    planned: tuple[EnvironmentPlan, ...],
+    needed: tuple[Action, ...],
+) -> dict[str, Any]:
+    """The role's variables: only the environments that have something to do."""
+    subjects = {action.subject for action in needed}
+    conda = maker.maker is Maker.CONDA
+    chosen: dict[str, Any] = {
+        "environments_maker": maker.maker.value,
+        "environments_wanted": [
+            {
+                "name": environment.name,
+                "python": environment.python if conda else "",
+                "requirements": list(environment.requirements),
+            }
+            for environment in planned
+            if environment.name in subjects
+        ],
+    }
+    if conda:
+        chosen["environments_conda_channels"] = [wishes.conda_channel or catalogue.conda.channel]
+    optional = {
+        "environments_miniforge_url": wishes.miniforge_url,
+        "environments_miniforge_checksum": wishes.miniforge_checksum,
+        "environments_index_url": wishes.index_url,
+    }
+    return chosen | {name: value for name, value in optional.items() if value}

@@ -1,0 +1,94 @@
+"""Is the system one that dlrig provisions, and can anything be fetched there?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.errors import ImpossiblePlanError
+from provision.plan import Decision
+
+if TYPE_CHECKING:
+    from provision.catalogue import Catalogue, System
+    from provision.facts import Facts
+
+_ARCHITECTURE = "x86_64"
+_SHOWN = 4
+"""Packages that a warning names; more would not fit a line."""
+
+
+def choose(facts: Facts, catalogue: Catalogue) -> System:
+    """The catalogue's row for the rig's system.
+
+    Raises:
+        ImpossiblePlanError: it is not supported.
+    """
+    names = ", ".join(row.name for row in catalogue.systems)
+    here = facts.system.name or facts.system.key or "an unknown system"
+    if facts.system.architecture not in {_ARCHITECTURE, ""}:
+        raise ImpossiblePlanError(
+            f"{facts.system.architecture} processors are not supported",
+            where=facts.target,
+            hint=f"dlrig provisions {_ARCHITECTURE} machines: the frameworks' GPU wheels are made for them.",
+            reference="unsupported-architecture",
+        )
+    for row in catalogue.systems:
+        if row.id == facts.system.key and facts.packages.manager:
+            return row
+    raise ImpossiblePlanError(
+        f"{here} is not supported",
+        where=facts.target,
+        hint=f"dlrig provisions {names}. Nothing was changed.",
+        reference="unsupported-system",
+    )
+
+
+def decision(facts: Facts, supported: System) -> Decision:
+    """What was found, for the plan's first line."""
+    machine = facts.system.virtualization
+    on = "a physical machine" if machine in {"", "none"} else machine
+    return Decision(
+        subject="system",
+        choice=supported.name,
+        reason=f"what runs there, on {on}, kernel {facts.system.kernel or 'unknown'}",
+        source=supported.source,
+    )
+
+
+def require_network(facts: Facts, packages: bool, environments: bool) -> None:  # noqa: FBT001 - two needs
+    """Refuse work that must fetch something from a rig that fetches nothing.
+
+    Raises:
+        ImpossiblePlanError: the apt archive or every package index is out of reach.
+    """
+    needs = {"apt": ("packages", packages), "index": ("the environments", environments)}
+    for place, (what, needed) in needs.items():
+        reach = facts.network.get(place)
+        if needed and reach is not None and reach.reached is False:
+            name = {"apt": "its apt archive", "index": "its Python package index"}[place]
+            raise ImpossiblePlanError(
+                f"the rig does not reach {name} ({reach.detail or 'no answer'}), and {what} come from there",
+                where=facts.target,
+                hint="Give it a network, a proxy in /etc/environment, or a mirror in its own configuration "
+                "(/etc/apt/sources.list.d, /etc/pip.conf). Nothing was changed.",
+                reference="no-network",
+            )
+
+
+def warnings(facts: Facts) -> tuple[str, ...]:
+    """What a person should know before agreeing to changes."""
+    found = []
+    if facts.packages.lock_holder:
+        found.append(
+            f"The package lock is held by {facts.packages.lock_holder}: the run waits for it, up to 10 minutes."
+        )
+    if facts.packages.broken:
+        found.append("A package installation was interrupted there: the run finishes it first.")
+    if facts.firmware.reboot_pending:
+        found.append("The system asks for a reboot" + _for(facts.firmware.reboot_for) + ".")
+    found += [f"Reading '{name}': {why}." for name, why in facts.unread.items()]
+    return tuple(found)
+
+
+def _for(packages: tuple[str, ...]) -> str:
+    shown = ", ".join(packages[:_SHOWN]) + (", …" if len(packages) > _SHOWN else "")
+    return f" (for {shown})" if packages else ""

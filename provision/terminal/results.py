@@ -1,0 +1,100 @@
+"""The checks as they end, a line each; then the verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from provision.report.figures import headline, is_synthetic
+from provision.report.text import duration
+from provision.report.words import CHAPTERS, TONES, WORST_FIRST, chapter, counted
+from provision.results import Status
+from provision.terminal.console import safe, symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from provision.results import Acceptance, Result
+
+_EXPLAINED = (Status.FAIL, Status.ERROR, Status.WARN)
+
+
+def show_results(console: Console, results: Iterable[Result]) -> None:
+    """Every check, by chapter."""
+    every = list(results)
+    order = {name: place for place, name in enumerate(CHAPTERS)}
+    for result in sorted(every, key=lambda each: order.get(chapter(each.check), len(order))):
+        show_result(console, result)
+
+
+def show_result(console: Console, result: Result) -> None:
+    """One check: symbol, status, name and message; what was expected and what to do where it did not pass."""
+    said = Text.assemble(safe(result.check, "title"), "  ", safe(result.message))
+    notes = " ".join(figure.note for figure in result.figures)
+    if is_synthetic(notes) and "synthetic" not in result.message:
+        said.append(" [synthetic]", style="warn")
+    if result.seconds >= 1:
+        said.append(f"  {duration(result.seconds)}", style="label")
+    if result.status in _EXPLAINED:
+        for label, text in (("expected", result.expected), ("what to do", result.remedy)):
+            if text:
+                said.append_text(Text.assemble((f"\n{label}: ", "label"), safe(text)))
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(width=7, no_wrap=True)
+    table.add_column(overflow="fold")
+    style = result.status.value
+    table.add_row(Text(f"{symbol(console, result.status)} {style}", style=style), said)
+    console.print(table)
+
+
+def show_verdict(console: Console, acceptance: Acceptance, report: Path | None = None) -> None:
+    """What it all comes to.
+
+    Args:
+        console: where.
+        acceptance: with its verdict.
+        report: the HTML page, where one was written.
+    """
+    tone = TONES[acceptance.verdict]
+    verdict = f"{symbol(console, tone)} {acceptance.verdict.value}"
+    body = Text.assemble(safe(acceptance.rig, "title"), "  ", (verdict, f"bold {_colour(tone)}"))
+    body.append("\n").append_text(counts_line(acceptance.results))
+    body.append(f"\nin {duration(acceptance.seconds)}, run {acceptance.id}", style="label")
+    if acceptance.scope != "all":
+        body.append_text(safe(f"\nonly a part of the checks was run: {acceptance.scope}", "warn"))
+    best = headline(acceptance)
+    if best:
+        body.append("\n").append_text(safe(str(best), "title"))
+        body.append_text(safe(f"  {best.check}", "label"))
+    console.print(Panel(body, border_style=_colour(tone), expand=False))
+    if report:
+        # Not inside the frame, and never wrapped: it is there to be copied.
+        console.print(Text(f"Report: {report}"), no_wrap=True, crop=False, overflow="ignore")
+
+
+def counts_line(results: Iterable[Result]) -> Text:
+    """``2 failed, 1 warning, 8 passed``."""
+    counts = Counter(result.status for result in results)
+    parts = [
+        Text(f"{counts[status]} {counted(status, counts[status])}", style=status.value)
+        for status in WORST_FIRST
+        if counts[status]
+    ]
+    return Text(", ").join(parts) if parts else Text("no check was run")
+
+
+def _colour(status: Status) -> str:
+    return {
+        Status.PASS: "green",
+        Status.WARN: "yellow",
+        Status.FAIL: "red",
+        Status.SKIP: "dim",
+        Status.ERROR: "magenta",
+    }[status]

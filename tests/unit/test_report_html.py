@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import html.parser
+import itertools
+import re
+
+import msgspec
+import pytest
+from acceptances import HOSTILE, hostile, result, sample, with_results
+
+from provision.bundle import bundled
+from provision.report.html import render
+from provision.report.text import clean
+from provision.results import Acceptance, Figure, Status, Verdict
+
+_VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class _Page(html.parser.HTMLParser):
+    """What a browser would make of it: elements, their attributes, and the text of each kind."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        assert self.open == [], "every element is closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+
+@pytest.fixture(scope="module", params=["cpu_accepted", "gpu_rejected"])
+def acceptance(request: pytest.FixtureRequest) -> Acceptance:
+    return sample(request.param)
+
+
+@pytest.fixture(scope="module")
+def page(acceptance: Acceptance) -> _Page:
+    return _Page(render(acceptance))
+
+
+def test_it_needs_nothing_else(page: _Page) -> None:
+    fetching = {"script", "link", "img", "iframe", "object", "embed", "video", "base", "form"}
+    assert not fetching & {tag for tag, _ in page.elements}
+    for _, attributes in page.elements:
+        assert not {"src", "srcset", "data", "action"} & attributes.keys()
+        assert (attributes.get("href") or "#").startswith("#")
+        assert not any(name.startswith("on") for name in attributes)
+
+
+def test_the_style_fetches_nothing(acceptance: Acceptance) -> None:
+    style = "".join(re.findall(r"<style>(.*?)</style>", render(acceptance), re.DOTALL))
+    assert "prefers-color-scheme: dark" in style
+    assert "@media print" in style
+    assert not re.search(r"url\(|@import|@font-face", style)
+
+
+def test_every_check_is_there_with_all_it_says(acceptance: Acceptance, page: _Page) -> None:
+    for each in acceptance.results:
+        for text in (each.question, each.message, each.expected, each.source):
+            assert " ".join(text.split()) in page.words
+        if each.status not in {Status.PASS, Status.SKIP}:
+            assert each.remedy in page.words
+        for line in each.log:
+            assert line in page.text
+
+
+def test_a_status_is_a_word_not_a_colour(acceptance: Acceptance, page: _Page) -> None:
+    words = {"pass": "passed", "warn": "warning", "fail": "failed", "skip": "not applicable"}
+    words["error"] = "could not measure"
+    for status in Status:
+        count = sum(each.status is status for each in acceptance.results)
+        rows = [a for a in page.all("li") if a.get("class") == f"check tone-{status.value}"]
+        assert len(rows) == count
+        assert page.words.count(words[status.value]) >= count
+
+
+def test_the_rig_the_plan_and_what_is_installed(acceptance: Acceptance, page: _Page) -> None:
+    assert acceptance.verdict.value.capitalize() in page.words
+    assert acceptance.facts["system"]["name"] in page.words
+    assert acceptance.facts["processor"]["model"] in page.words
+    for decision in acceptance.plan["decisions"]:
+        assert decision["choice"] in page.words
+        assert decision["reason"] in page.words
+        assert decision["source"] in page.words
+    for action in acceptance.plan["actions"]:
+        assert f"{action['present']} → {action['wanted']}" in page.words
+    for environment in acceptance.facts["environments"]["present"].values():
+        for name, version in environment["installed"].items():
+            assert f"{name} {version}" in page.words
+
+
+def test_headings_do_not_skip_a_level(page: _Page) -> None:
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+
+
+def test_ids_are_unique_and_links_lead_somewhere(page: _Page) -> None:
+    ids = [a["id"] for _, a in page.elements if a.get("id")]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.elements:
+        for name in ("href", "aria-labelledby"):
+            if attributes.get(name):
+                assert (attributes[name] or "").lstrip("#") in ids
+
+
+def test_plots_are_drawings_with_words(acceptance: Acceptance, page: _Page) -> None:
+    series = [f for r in acceptance.results for f in r.figures if f.name in {"throughput", "loss"}]
+    assert len(page.all("svg")) == len(series)
+    labels = [a["aria-label"] or "" for a in page.all("div") if a.get("role") == "img"]
+    assert len(labels) == len(series)
+    assert all("median" in label or "from " in label for label in labels)
+
+
+def test_tables_have_captions_or_heads(page: _Page) -> None:
+    assert page.words.count("As it was on") == 1
+    scopes = [attributes.get("scope") for attributes in page.all("th")]
+    assert set(scopes) == {"row", "col"}
+
+
+def test_synthetic_is_said_beside_every_figure() -> None:
+    page = _Page(render(sample("cpu_accepted")))
+    marks = [a for a in page.all("strong") if a.get("class") == "synthetic"]
+    # The headline, the banner, two plots, two figures in the table, and the check itself.
+    assert len(marks) == 7
+    assert "must not be compared with published ones" in page.words
+
+
+def test_real_data_are_not_called_synthetic() -> None:
+    assert "synthetic" not in _Page(render(sample("gpu_rejected"))).words.lower()
+
+
+def test_a_hostile_rig_changes_nothing_but_words() -> None:
+    text = render(hostile())
+    page = _Page(text)
+    assert page.all("script") == []
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text)
+    assert clean(HOSTILE) in page.text
+    assert "owned" not in page.text
+    for drawing in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+        assert "alert" not in drawing
+
+
+def test_facts_and_plan_of_another_version_do_not_stop_it() -> None:
+    older = msgspec.structs.replace(sample("cpu_accepted"), facts={"was": 1}, plan={"was": 1})
+    words = _Page(render(older)).words
+    assert words.count("recorded by another version") == 2
+    assert "329.4 examples/s" in words
+
+
+@pytest.mark.parametrize(
+    ("results", "verdict"),
+    [((), Verdict.INCOMPLETE), ((result(Status.WARN),), Verdict.WARNINGS)],
+)
+def test_few_checks(results: tuple[object, ...], verdict: Verdict) -> None:
+    base = msgspec.structs.replace(sample("cpu_accepted"), facts={}, plan={})
+    page = _Page(render(with_results(base, *results)))  # type: ignore[arg-type]
+    assert verdict.value.capitalize() in page.words
+    assert ("No check was run" in page.words) is not bool(results)
+
+
+def test_part_of_the_checks_is_said() -> None:
+    part = msgspec.structs.replace(sample("cpu_accepted"), scope="quick and not training")
+    assert "Only a part of the checks was run: quick and not training" in _Page(render(part)).words
+
+
+def test_what_was_done_is_told_from_what_would_be() -> None:
+    rig = sample("gpu_rejected")
+    assert "What the plan would change" in _Page(render(rig)).words
+    tasks = ("driver: install the packages", "environments: make tensorflow_gpu")
+    words = _Page(render(msgspec.structs.replace(rig, changed=tasks))).words
+    assert "What was changed right before these checks" in words
+    assert "2 tasks changed something before the checks" in words
+    assert all(task in words for task in tasks)
+
+
+def test_odd_figures_are_drawn_or_left_out() -> None:
+    odd = [
+        (float("nan"),),
+        (),
+        (5.0,),
+        (0.0, 0.0),
+        (3.0, 3.0, 3.0),
+        (-1.0, 1.0),
+        tuple(map(float, range(1000))),
+    ]
+    figures = tuple(
+        Figure(name=name, unit="", samples=samples)
+        for samples in odd
+        for name in ("throughput", "loss")
+    )
+    page = _Page(render(with_results(sample("cpu_accepted"), result(Status.PASS, figures=figures))))
+    assert len(page.all("svg")) == 8
+
+
+def test_a_long_log_keeps_its_end() -> None:
+    log = tuple(f"line {number}" for number in range(3000))
+    page = _Page(render(with_results(sample("cpu_accepted"), result(Status.FAIL, log=log))))
+    assert "Log, 3000 lines, the last 400" in page.words
+    assert "line 2999" in page.words
+    assert "line 2599 " not in page.words
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_every_colour_of_text_can_be_read() -> None:
+    """WCAG 2.2, 1.4.3: a contrast of 4.5 to 1, in light, in dark and on paper."""
+    style = (bundled("templates") / "report.css").read_text()
+    palettes = [
+        {n: c if len(c) > 4 else "#" + "".join(2 * x for x in c[1:]) for n, c in found}
+        for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+        for found in [re.findall(r"--(\w+): (#[0-9a-f]{6}|#[0-9a-f]{3})\b", block)]
+    ]
+    assert len(palettes) == 3
+    text = ("ink", "muted", "link", "mark", "pass", "warn", "fail", "skip", "error")
+    for palette in palettes:
+        for name in text:
+            for ground in ("ground", "paper"):
+                pair = sorted((_luminance(palette[name]), _luminance(palette[ground])))
+                contrast = (pair[1] + 0.05) / (pair[0] + 0.05)
+                assert contrast >= 4.5, f"{name} on {ground}: {contrast:.2f}"

@@ -1,0 +1,133 @@
+"""Which checks there are: one per rig, or per rig and environment; in the order of the chapters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from checks.options import CHAPTERS
+from checks.question import could_not_measure, question, question_of
+from checks.rigs import Rig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+RIGS = pytest.StashKey[dict[str, Rig]]()
+
+MARKERS = {
+    "hardware": "the machine itself",
+    "driver": "NVIDIA's driver and the package manager",
+    "runtime": "the environments and their frameworks",
+    "performance": "short timed kernels",
+    "training": "training runs",
+    "quick": "everything that takes seconds",
+    "root": "needs root on the rig",
+}
+
+_FOLDER = "checks"
+
+
+def chapter(item: pytest.Item) -> str:
+    """The folder that a check lies in; empty for one of no chapter."""
+    folder: Path = item.path.parent
+    return folder.name if folder.name in CHAPTERS else ""
+
+
+def name(item: pytest.Item) -> str:
+    """``hardware/disk_space``, ``runtime/environment_imports[tensorflow]``: a check's id."""
+    if isinstance(item, Unreachable):
+        return "connection/reachable"
+    function = getattr(item, "originalname", item.name).removeprefix("test_")
+    environment = getattr(item, "callspec", None) and item.callspec.params.get("environment")  # type: ignore[attr-defined]
+    return f"{chapter(item)}/{function}" + (f"[{environment}]" if environment else "")
+
+
+def rig_of(item: pytest.Item) -> str:
+    """The name of the rig that a check asks."""
+    if isinstance(item, Unreachable):
+        return item.rig.name
+    return str(item.callspec.params["rig"])  # type: ignore[attr-defined]
+
+
+def spread(metafunc: pytest.Metafunc) -> None:
+    """One check per rig that was reached, and where it asks for an environment, per environment."""
+    if "rig" not in metafunc.fixturenames:
+        return
+    rigs = [rig for rig in metafunc.config.stash[RIGS].values() if rig.known.transcript]
+    if "environment" not in metafunc.fixturenames:
+        names: list[str | None] = [rig.name for rig in rigs] or [None]
+        metafunc.parametrize("rig", names, indirect=True, scope="session", ids=_text)
+        return
+    pairs = [(rig.name, one.name) for rig in rigs for one in rig.environments]
+    # Without a plan there is one check left, which says so.
+    pairs += [(rig.name, "") for rig in rigs if not rig.environments]
+    metafunc.parametrize(
+        "rig,environment",
+        pairs or [(None, None)],
+        indirect=True,
+        scope="session",
+        ids=[f"{rig}-{environment}" if environment else str(rig) for rig, environment in pairs]
+        or ["none"],
+    )
+
+
+def _text(value: object) -> str:
+    return str(value)
+
+
+def label(item: pytest.Item) -> None:
+    """Mark a check with its chapter, and with ``quick`` where it is."""
+    if chapter(item):
+        item.add_marker(chapter(item))
+        if chapter(item) not in {"performance", "training"}:
+            item.add_marker("quick")
+
+
+def arrange(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Order rigs as named and chapters as they build on each other; add what says that a rig is not there."""
+    rigs = session.config.stash[RIGS]
+    ours = [item for item in items if question_of(item)]
+    others = [item for item in items if item not in ours]
+    there = [item for item in ours if rig_of(item) in rigs]
+    order = {name: place for place, name in enumerate(rigs)}
+    there.sort(key=lambda item: (order[rig_of(item)], CHAPTERS.index(chapter(item))))
+    missing = [Unreachable.of(session, rig) for rig in rigs.values() if rig.known.unreachable]
+    items[:] = [*others, *missing, *there]
+
+
+_ASK: Callable[[Any], Any] = question(
+    "Can the rig be reached?",
+    expected="one SSH connection, and an answer to every reading",
+    source="every other check rests on it",
+    remedy="",
+)
+
+
+class Unreachable(pytest.Item):
+    """Stands in for all checks of a rig that could not be reached; no selection drops it."""
+
+    rig: Rig
+
+    @classmethod
+    def of(cls, session: pytest.Session, rig: Rig) -> Unreachable:
+        """For one rig."""
+        item: Unreachable = cls.from_parent(
+            session,
+            name=f"reachable[{rig.name}]",
+            nodeid=f"{_FOLDER}/connection::reachable[{rig.name}]",
+            path=session.config.rootpath / _FOLDER / "conftest.py",
+        )
+        item.rig = rig
+        _ASK(item)
+        return item
+
+    def runtest(self) -> None:
+        """End as ``error``: nothing was measured."""
+        trouble = self.rig.known.unreachable
+        could_not_measure(f"{trouble.what}\n{trouble.hint}" if trouble else "it was not reached")
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """For pytest's own reports."""
+        return self.path, None, self.nodeid

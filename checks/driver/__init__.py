@@ -1,0 +1,1 @@
+"""NVIDIA's driver, and the package manager that it comes from."""

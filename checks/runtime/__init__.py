@@ -1,0 +1,1 @@
+"""The environments that the plan promised, and whether their frameworks compute."""

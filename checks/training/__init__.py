@@ -1,0 +1,1 @@
+"""Does training run: how fast, and does the loss fall?"""

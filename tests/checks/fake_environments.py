@@ -1,0 +1,137 @@
+"""Environments with a real Python and a fake ``tensorflow``, in a folder that stands in for /opt.
+
+They show what the checks conclude from what an environment does; nothing here is a measurement.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pip
+from rig_cases import plan
+
+if TYPE_CHECKING:
+    from provision.plan import Plan
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+TENSORFLOW = '''
+"""A fake of the few names that the probe uses."""
+import contextlib, os, sys, types
+__version__ = "2.21.0"
+float32 = "float32"
+_at = ["CPU:0"]
+class _Tensor:
+    def __init__(self, rows): self.rows, self.device = rows, _at[0]
+    def numpy(self): return self
+    def tolist(self): return self.rows
+@contextlib.contextmanager
+def device(name):
+    _at[0] = name
+    yield
+def constant(rows, dtype): return _Tensor([[float(value) for value in row] for row in rows])
+def _matmul(a, b):
+    return _Tensor([[sum(x * y for x, y in zip(row, column)) for column in zip(*b.rows)] for row in a.rows])
+_device = types.SimpleNamespace(name="/device:CPU:0", device_type="CPU")
+config = types.SimpleNamespace(
+    set_soft_device_placement=lambda wanted: None, list_logical_devices=lambda: [_device]
+)
+linalg = types.SimpleNamespace(matmul=_matmul)
+'''
+
+BREAKS = {
+    "tensorflow": "",
+    "other_version": '__version__ = "2.20.0"',
+    "broken_import": 'raise ImportError("libstdc++.so.6: version GLIBCXX_3.4.32 not found")',
+    "illegal": "os.kill(os.getpid(), 4)",
+    "chatty": 'print("a library says hello")',
+    "silent": "os._exit(0)",
+    "wrong_result": "_matmul = lambda a, b: a\nlinalg.matmul = _matmul",
+    "no_kernel": "def _fails(a, b): raise RuntimeError('no kernel image is available')\nlinalg.matmul = _fails",
+    "elsewhere": "def _moved(a, b):\n    p = _matmul(a, b)\n    p.device = '/device:CPU:7'"
+    "\n    return p\nlinalg.matmul = _moved",
+    "no_devices": "config.list_logical_devices = lambda: []",
+    "inconsistent": "",
+    "no_pip": "",
+    "loss_rises": "",
+    "loss_is_nan": "",
+    "loss_starts_wrong": "",
+    "busy": "",
+    "crashes": "",
+    "babbles": "",
+    "stands_still": "",
+}
+"""Environment → what is appended to its fake."""
+
+WORKLOAD = '''
+"""A fake workload: the environment's name says what it does."""
+import json, pathlib, sys
+name = pathlib.Path(sys.prefix).name
+data = sys.argv[sys.argv.index("--data") + 1]
+steps = int(sys.argv[sys.argv.index("--steps") + 1])
+if name == "crashes":
+    raise SystemExit("MemoryError")
+if name == "babbles":
+    print("no JSON at all"), sys.exit(0)
+if name in {"busy", "loss_is_nan"}:
+    what = {"busy": "The GPU has other work", "loss_is_nan": "The loss is nan at step 20"}[name]
+    print(json.dumps({"error": {"what": what, "hint": "Wait."}})), sys.exit(3)
+end, start = (5.0 if name == "loss_rises" else 4.2), (2.3 if name == "loss_starts_wrong" else 4.68)
+speed = 0.0 if name == "stands_still" else 320.0
+print(f"2017-04-02 17:41:33.123456: step 0, loss = {start} (274.9 examples/sec; 0.466 sec/batch) [synthetic]")
+print(json.dumps({
+    "examples_per_sec": speed, "windows": [100.0, 316.0, speed, 324.0],
+    "losses": {"0": start, "10": 4.6, str(steps): end},
+    "steps": steps, "data": "synthetic", "data_note": data, "device_name": "fake", "devices": 1, "mode": "reference",
+    "batch": 128, "version": "2.21.0", "dtype": "float32", "matmul_gflops_before": 200.0, "matmul_gflops_after": 190.0,
+    "fraction_of_matmul": 0.17, "first_step_seconds": 1.0, "startup_seconds": 2.0,
+}))
+'''
+
+
+def build(opt: Path) -> Plan:
+    """Make them all under ``opt``, and the plan that promises them."""
+    envs = opt / "dlrig" / "envs"
+    for name, breaks in BREAKS.items():
+        _build(envs / name, breaks)
+    promised = [
+        msgspec.structs.replace(
+            plan("local").environments[0],
+            name=name,
+            maker="conda",
+            python=VERSION,
+            path=f"/opt/dlrig/envs/{name}",
+        )
+        for name in BREAKS
+    ]
+    return msgspec.structs.replace(plan("local"), environments=tuple(promised))
+
+
+def _build(folder: Path, breaks: str) -> None:
+    site = folder / "lib" / f"python{VERSION}" / "site-packages"
+    (folder / "bin").mkdir(parents=True)
+    base = Path(sys.executable).resolve()
+    (folder / "bin" / "python").symlink_to(base)
+    (folder / "pyvenv.cfg").write_text(
+        f"home = {base.parent}\ninclude-system-site-packages = false\n"
+    )
+    (site / "tensorflow").mkdir(parents=True)
+    (site / "tensorflow" / "__init__.py").write_text(f"{TENSORFLOW}\n{breaks}\n")
+    if folder.name in {"tensorflow", "inconsistent"}:
+        (site / "pip").symlink_to(Path(pip.__file__).parent)
+    metadata = site / "tensorflow_cpu-2.21.0.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    needs = "Requires-Dist: absl-py\n" if folder.name == "inconsistent" else ""
+    metadata.write_text(f"Metadata-Version: 2.1\nName: tensorflow-cpu\nVersion: 2.21.0\n{needs}")
+    record = {
+        "name": folder.name,
+        "maker": "conda",
+        "python": f"{VERSION}.0",
+        "requirements": ["tensorflow-cpu==2.21.0"],
+        "installed": {"tensorflow_cpu": "2.21.0"},
+    }
+    (folder / "dlrig-environment.json").write_text(json.dumps(record))

@@ -1,0 +1,100 @@
+"""The workload as it is sent to a rig: on standard input, with one object at the end."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.box
+
+LINE = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}: step \d+, loss = \d+\.\d\d "
+    r"\(\d+\.\d examples/sec; \d+\.\d{3} sec/batch\) \[synthetic\]"
+)
+
+
+def send(
+    python: Path, workload: Path, folder: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [python, "-", *arguments, "--json"],
+        input=workload.read_text(encoding="utf-8"),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=folder,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "form", ["reference float32", "limit float32", "limit bfloat16"], ids=lambda form: form
+)
+def test_a_run_measures_and_the_loss_falls(
+    form: str, tensorflow_python: Path, workload_path: Path, tmp_path: Path
+) -> None:
+    mode, dtype = form.split()
+    asked = ("--mode", mode, "--dtype", dtype, "--data", "synthetic", "--evaluate")
+
+    done = send(tensorflow_python, workload_path, tmp_path, "--steps", "60", *asked)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    *lines, last = done.stdout.splitlines()
+    result: dict[str, Any] = json.loads(last)
+    assert len(lines) == 7
+    assert all(LINE.fullmatch(line) for line in lines), lines
+    assert result["losses"]["0"] == pytest.approx(4.68, abs=0.03)
+    assert result["losses"]["10"] == pytest.approx(4.62, abs=0.1)
+    # A single batch's loss jumps by up to 0.3 in the first hundred steps; its average does not.
+    assert result["loss_average"] < result["losses"]["10"] - 0.05
+    assert result["data"] == "synthetic"
+    assert (result["mode"], result["dtype"], result["steps"]) == (mode, dtype, 60)
+    assert len(result["windows"]) == 6
+    assert min(result["windows"]) <= result["examples_per_sec"] <= max(result["windows"])
+    assert 0 < result["fraction_of_matmul"] < 1.5
+    assert result["accuracy_raw"] > 0.15
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_time_limit_ends_the_run_at_a_window_before_it(
+    tensorflow_python: Path, workload_path: Path, tmp_path: Path
+) -> None:
+    asked = ("--steps", "100000", "--time-limit", "40", "--data", "synthetic")
+
+    done = send(tensorflow_python, workload_path, tmp_path, *asked)
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["stopped_by"] == "time limit"
+    assert result["steps"] == 10 * len(result["windows"])
+    assert result["seconds"] < 40
+
+
+def test_a_time_limit_without_room_for_two_windows_is_could_not_measure(
+    tensorflow_python: Path, workload_path: Path, tmp_path: Path
+) -> None:
+    done = send(
+        tensorflow_python, workload_path, tmp_path, "--time-limit", "1", "--data", "synthetic"
+    )
+
+    assert done.returncode == 3
+    assert "time limit" in json.loads(done.stdout.splitlines()[-1])["error"]["what"]
+
+
+def test_without_a_gpu_the_gpu_could_not_be_measured(
+    tensorflow_python: Path, workload_path: Path, tmp_path: Path
+) -> None:
+    # TensorFlow built for the CPU sees no GPU even where there is one.
+    done = send(
+        tensorflow_python, workload_path, tmp_path, "--device", "gpu", "--data", "synthetic"
+    )
+
+    assert done.returncode == 3
+    assert json.loads(done.stdout.splitlines()[-1])["error"]["what"] == "TensorFlow sees no GPU"

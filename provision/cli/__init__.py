@@ -1,0 +1,76 @@
+"""The command ``dlrig``. Each command has a module of its own; heavy imports wait until they are needed."""
+
+from __future__ import annotations
+
+import sys
+
+import rich_click as click
+
+from provision import __version__
+from provision.cli.bench import bench
+from provision.cli.check import check
+from provision.cli.demo import demo
+from provision.cli.look_back import compare, history, report
+from provision.cli.plan import plan
+from provision.cli.trouble import reporting
+from provision.cli.up import up
+
+click.rich_click.TEXT_MARKUP = "rich"
+click.rich_click.MAX_WIDTH = 100
+click.rich_click.OPTION_GROUPS = {
+    "dlrig *": [
+        {
+            "name": "Which rig, and how to reach it",
+            "options": [
+                "--inventory",
+                "--limit",
+                "--ssh-config",
+                "--identity",
+                "--accept-new",
+                "--ask-become-pass",
+                "--become-password-file",
+            ],
+        },
+        {
+            "name": "Wishes",
+            "options": [
+                "--environment-maker",
+                "--tensorflow",
+                "--conda-channel",
+                "--miniforge-url",
+                "--miniforge-checksum",
+                "--index-url",
+            ],
+        },
+        {"name": "Checks", "options": ["--check", "--data", "--steps", "-m"]},
+    ]
+}
+click.rich_click.COMMAND_GROUPS = {
+    "dlrig": [
+        {"name": "A rig", "commands": ["up", "plan", "check", "bench"]},
+        {"name": "Looking back", "commands": ["report", "history", "compare"]},
+        {"name": "Trying out", "commands": ["demo"]},
+    ]
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="dlrig")
+def cli() -> None:
+    """From a bare Ubuntu or Debian box to an accepted deep-learning rig.
+
+    A rig is [bold]user@host[/], [bold]ssh://user@host:port[/], an alias of your SSH config, [bold]local[/] for
+    this machine, or the hosts of an Ansible inventory ([bold]-i[/]).
+
+    Exit codes: 0 accepted or nothing to do; 1 the rig fails a check; 2 wrong usage; 3 the work could
+    not be done.
+    """
+
+
+for _command in (up, plan, check, bench, report, history, compare, demo):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point: runs the command and turns every trouble into a message and an exit code."""
+    sys.exit(reporting(lambda: cli.main(prog_name="dlrig", standalone_mode=False)))

@@ -1,0 +1,45 @@
+"""A box that is shown PCI devices of NVIDIA GPUs: the plan takes the GPU profile, and says what it leaves alone.
+
+The devices are pretended: ids of two GTX 1060 and their sound functions, from NVIDIA's list of supported GPUs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rigs import dlrig, reach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from provision.box import Box
+
+
+def pretend(folder: Path, address: str, cls: str, device: str) -> None:
+    place = folder / address
+    place.mkdir()
+    attributes = {"vendor": "0x10de", "class": cls, "device": device}
+    for name, value in {
+        **attributes,
+        "subsystem_vendor": "0x1458",
+        "subsystem_device": "0x3724",
+    }.items():
+        (place / name).write_text(f"{value}\n")
+
+
+def test_two_gpus_are_seen_and_planned_for(tmp_path: Path, fresh_box: Callable[..., Box]) -> None:
+    devices = tmp_path / "devices"
+    devices.mkdir()
+    for slot in ("01", "02"):
+        pretend(devices, f"0000:{slot}:00.0", "0x030000", "0x1c03")
+        pretend(devices, f"0000:{slot}:00.1", "0x040300", "0x10f1")
+    box = fresh_box(binds={"/sys/bus/pci/devices": devices})
+    ran = dlrig(tmp_path / "s", "plan", *reach(box), "--json")
+    assert ran.code == 0, ran.text
+    (plan,) = ran.document
+    assert plan["profile"] == "gpu"
+    assert [each["name"] for each in plan["environments"]] == ["tensorflow", "tensorflow_gpu"]
+    shown = " ".join(dlrig(tmp_path / "s", "plan", *reach(box)).text.split())
+    assert "2 NVIDIA GPUs on the PCI bus (10de:1c03)" in shown
+    assert "No NVIDIA driver is loaded, and this version of dlrig does not install one" in shown

@@ -94,23 +94,8 @@ def accept(
         *_plan_options(subjects, folder),
         "--results",
         str(written),
-        "--junitxml",
-        str(folder / "junit.xml"),
     ]
-    process = subprocess.Popen(  # noqa: S603 - our own argv
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        env={**os.environ, "PYTEST_ADDOPTS": "", "COLUMNS": os.environ.get("COLUMNS", "")},
-        cwd=folder,
-    )
-    try:
-        exit_code = process.wait()
-    except BaseException:
-        # Ctrl-C reaches pytest too, in the same terminal; anything else must end it.
-        process.terminate()
-        process.wait(timeout=30)
-        raise
+    exit_code = _run(command, folder, output)
     reports = _read(written)
     if not reports:
         raise ApplyError(
@@ -124,6 +109,24 @@ def accept(
         for subject in subjects
         if subject.rig in reports and reports[subject.rig].facts
     }
+
+
+def _run(command: Sequence[str], folder: Path, output: IO[str] | None) -> int:
+    """Run pytest to its end; returns its exit code."""
+    process = subprocess.Popen(  # noqa: S603 - our own argv
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        cwd=folder,
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        # Ctrl-C reaches pytest too, in the same terminal; anything else must end it.
+        process.terminate()
+        process.wait(timeout=30)
+        raise
 
 
 def _options(

@@ -67,6 +67,7 @@ class Connection(Protocol):
 
     def __enter__(self) -> Self:
         """Return itself."""
+        return self
 
     def __exit__(
         self,
@@ -75,6 +76,7 @@ class Connection(Protocol):
         trace: TracebackType | None,
     ) -> None:
         """Hang up."""
+        self.close()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,18 +7,17 @@ import shutil
 import subprocess
 import threading
 import time
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING
 
-from provision.connection import GRACE, Completed, LineFeed, limited, was_ended
+from provision.connection import GRACE, Completed, Connection, LineFeed, limited, was_ended
 from provision.errors import UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-    from types import TracebackType
 
 
-class LocalConnection:
+class LocalConnection(Connection):
     """Runs commands on this machine."""
 
     def run(
@@ -77,18 +76,6 @@ class LocalConnection:
             ) from error
 
     def close(self) -> None:
-        """Nothing to hang up."""
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
         """Nothing to hang up."""
 
 

@@ -12,19 +12,18 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import fabric
 import paramiko
 
-from provision.connection import GRACE, Completed, LineFeed, limited, was_ended
+from provision.connection import GRACE, Completed, Connection, LineFeed, limited, was_ended
 from provision.connection.hostkeys import AskAboutNewKeys, KnownHosts
 from provision.connection.trouble import explain
 from provision.errors import UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     from provision.connection import Settings
     from provision.target import Target
@@ -38,7 +37,7 @@ _CHUNK = 65536
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
-class SshConnection:
+class SshConnection(Connection):
     """Runs commands on a rig over one SSH connection, opened at once.
 
     Raises:
@@ -118,19 +117,6 @@ class SshConnection:
         gateway = self._fabric.gateway
         if isinstance(gateway, fabric.Connection):
             gateway.close()
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Hang up."""
-        self.close()
 
     def _lost(self, why: str) -> UnreachableError:
         return UnreachableError(

@@ -43,7 +43,7 @@ unit: $(STAMP) ## The tests that need no box and no root
 boxes: $(STAMP) setup-boxes ## The tests on booted boxes
 	mkdir -p build
 	$(SUDO) env DLRIG_REQUIRE_BOXES=1 DLRIG_TEST_LOGS=$(LOGS) PYTHONDONTWRITEBYTECODE=1 \
-		$(PYTEST) tests/boxes -n 2 --dist loadfile -p no:cacheprovider --timeout 1200 --junit-xml=build/boxes.xml
+		$(PYTEST) tests/boxes --tb=short -n 2 --dist loadfile -p no:cacheprovider --timeout 1200 --junit-xml=build/boxes.xml
 
 clean: ## Remove .venv and what tests and builds left; roots of boxes stay in ~/.cache/dlrig/boxes
 	rm -rf build 2>/dev/null || $(SUDO) rm -rf build

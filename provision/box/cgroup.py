@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from pathlib import Path
 
 from provision.box import host
+
+_PATIENCE = 60.0
+"""Seconds until a killed process must have left its group; a busy machine takes some to bury it."""
 
 
 def hierarchies(mountinfo: str) -> list[Path]:
@@ -40,8 +45,23 @@ def remove(name: str) -> None:
     for group in groups(name):
         inner = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
         for folder in [*inner, group]:
-            if folder.is_dir():
-                folder.rmdir()
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """A process that was killed, and is in no other list any more, can still keep its group busy."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def joining(name: str, argv: list[str], boot: int) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _REBOOT = 133
 """systemd-nspawn's exit code with --keep-unit for 'start me again' (src/nspawn/nspawn.c)."""
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 """Seconds that killed processes may take to vanish."""
 
 

@@ -94,7 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     identity: tuple[str, ...] = ()
     accept_new: bool = False
     ask: Callable[[str], bool] | None = None
-    connect_limit: float = 15.0
+    connect_limit: float = 30.0
 
 
 def connect(target: Target, settings: Settings) -> Connection:

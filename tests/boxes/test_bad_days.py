@@ -119,7 +119,7 @@ def test_first_contact_without_anybody_to_ask(tmp_path: Path, fresh_box: FreshBo
     assert ran.code == 3
     assert_plain(ran.text, "its host key is not known here", "SHA256:", "--accept-new")
     ran = dlrig(tmp_path, "plan", *reach(box), "--accept-new")
-    assert ran.code == 0, ran.text
+    assert ran.code == 0, ran.text[-3000:]
     ran = dlrig(tmp_path, "plan", *reach(box))
     assert ran.code == 0, "the key was not remembered: " + ran.text
 

@@ -29,17 +29,17 @@ def test_two_rigs_and_one_that_is_away(tmp_path: Path, fresh_box: Callable[..., 
     outcomes = {outcome["rig"]: outcome for outcome in ran.document}
     assert outcomes["gone"]["error"]["reference"] == "unknown-host"
     for box in (one, two):
-        assert outcomes[box.name]["error"] is None, ran.text
+        assert outcomes[box.name]["error"] is None, ran.text[-3000:]
         assert outcomes[box.name]["changed"]
         found = box.shell(
             "ls -d /opt/dlrig/envs/tensorflow/lib/python3*/site-packages/tensorflow_cpu-*"
         )
         assert "tensorflow_cpu-2.20.0" in found.stdout, "the inventory's wish was not granted"
     again = dlrig(tmp_path / "s", "up", *fleet, "--limit", "lab", "--yes", "--no-check")
-    assert again.code == 0, again.text
+    assert again.code == 0, again.text[-3000:]
     assert again.text.count("nothing to do") == 2
     checked = dlrig(
         tmp_path / "s", "check", *fleet, "--limit", "lab", "-m", "hardware or driver", "--json"
     )
-    assert checked.code == 0, checked.text
+    assert checked.code == 0, checked.text[-3000:]
     assert {acceptance["rig"] for acceptance in checked.document} == {"one", "two"}

@@ -36,7 +36,7 @@ def test_two_gpus_are_seen_and_planned_for(tmp_path: Path, fresh_box: Callable[.
         pretend(devices, f"0000:{slot}:00.1", "0x040300", "0x10f1")
     box = fresh_box(binds={"/sys/bus/pci/devices": devices})
     ran = dlrig(tmp_path / "s", "plan", *reach(box), "--json")
-    assert ran.code == 0, ran.text
+    assert ran.code == 0, ran.text[-3000:]
     (plan,) = ran.document
     assert plan["profile"] == "gpu"
     assert [each["name"] for each in plan["environments"]] == ["tensorflow", "tensorflow_gpu"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STEPS = ("--data", "synthetic", "--steps", "30")
 
 
-def wait_for(condition: Callable[[], bool], what: str, limit: float = 240) -> None:
+def wait_for(condition: Callable[[], bool], what: str, limit: float = 480) -> None:
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         if condition():
@@ -39,7 +39,7 @@ def runs(box: Box, pattern: str) -> bool:
 def end(run: subprocess.Popen[str]) -> str:
     """What the stopped run said; it must have ended."""
     try:
-        out, _ = run.communicate(timeout=150)
+        out, _ = run.communicate(timeout=300)
     except BaseException:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
@@ -64,7 +64,7 @@ def test_three_cuts_and_a_finished_rig(tmp_path: Path, fresh_box: Callable[..., 
     box.shell("systemctl stop ssh.socket ssh; pkill -KILL sshd", check=False)
     said = end(run)
     box.shell("systemctl start ssh")
-    assert run.returncode == 3, said
+    assert run.returncode == 3, said[-3000:]
     assert "run the same command again" in " ".join(said.split())
     assert "Traceback" not in said
 
@@ -81,7 +81,7 @@ def test_three_cuts_and_a_finished_rig(tmp_path: Path, fresh_box: Callable[..., 
 
     # And a rerun finishes the job.
     ran = dlrig(tmp_path, *up)
-    assert ran.code == 0, ran.text
+    assert ran.code == 0, ran.text[-3000:]
     (plan,) = dlrig(tmp_path, "plan", *reach(box), "--json").document
     assert plan["actions"] == []
     assert dlrig(tmp_path, *up).code == 0
@@ -97,7 +97,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, fresh_box: Callable[..., Box])
     wait_for(lambda: runs(box, "apt-get"), "apt begins")
     os.killpg(run.pid, signal.SIGINT)
     said = end(run)
-    assert run.returncode == 130, said
+    assert run.returncode == 130, said[-3000:]
     assert "run the same command again" in " ".join(said.split())
     assert "Traceback" not in said
 
@@ -120,5 +120,5 @@ def test_a_locked_package_manager_is_waited_for_and_named(
     run = dlrig(tmp_path, "up", *reach(box), "--yes", "-v", *STEPS)
     assert "lock is held by python3" in " ".join(run.text.split())
     assert "Wait for other package managers to finish" in run.text
-    assert run.code == 0, run.text
+    assert run.code == 0, run.text[-3000:]
     assert time.monotonic() - begin > 15

@@ -61,8 +61,16 @@ def play(
         check=False,
     )
     printed = done.stdout + done.stderr
-    assert done.returncode == code, printed
+    assert done.returncode == code, f"exit code {done.returncode}\n{what_failed(printed)}"
     return printed
+
+
+def what_failed(printed: str) -> str:
+    """From the first task that failed, or the end: a whole run would hide it."""
+    lines = printed.splitlines()
+    bad = [n for n, line in enumerate(lines) if re.match(r"(fatal|failed|\[ERROR\]|ERROR)", line)]
+    begin = max(0, bad[0] - 3) if bad else len(lines) - 40
+    return "\n".join(lines[max(0, begin) :][:60])
 
 
 def changes(printed: str) -> int:

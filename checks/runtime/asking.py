@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from provision.plan import EnvironmentPlan
 
 PROGRAM = Path(__file__).parent / "probe.py"
-FRAMEWORKS = {"tensorflow"}
+FRAMEWORKS = {"tensorflow", "torch", "jax"}
 """Those that the program knows; a test compares."""
 
 LIMIT = 180.0
@@ -67,7 +67,7 @@ def ask(rig: Rig, environment: EnvironmentPlan) -> Answer:
 
 def _ask(rig: Rig, environment: EnvironmentPlan) -> Answer:
     python = f"{environment.path}/bin/python"
-    # -I: neither the user's PYTHON* variables nor a tensorflow.py in the home directory count.
+    # -I: neither the user's PYTHON* variables nor a torch.py in the home directory count.
     done = rig.run(
         [python, "-I", "-", environment.framework], stdin=PROGRAM.read_bytes(), limit=LIMIT
     )

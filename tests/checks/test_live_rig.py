@@ -38,6 +38,20 @@ EXPECTED = [
     ("no_kernel", DEVICES, FAIL, "RuntimeError: no kernel image is available"),
     ("elsewhere", DEVICES, FAIL, "the product ran on /device:CPU:7"),
     ("no_devices", DEVICES, FAIL, "the framework sees no CPU"),
+    ("torch", IMPORTS, PASS, "torch 2.7.1+cu126 on Python 3."),
+    ("torch", DEVICES, PASS, "the CPU: a product ran on each, with the right result"),
+    ("torch", SMOKE, SKIP, "this is TensorFlow's, and the environment is torch's"),
+    ("torch_wrong", DEVICES, FAIL, "cpu cpu: a small product has a wrong result"),
+    ("torch_moved", DEVICES, FAIL, "cpu cpu: the product ran on meta"),
+    ("torch_no_kernel", DEVICES, FAIL, "gpu cuda:0: RuntimeError: CUDA error: no kernel image"),
+    ("torch_broken", IMPORTS, FAIL, "import torch: OSError: libcudart.so.12"),
+    ("jax", IMPORTS, PASS, "jax 0.10.2 on Python 3."),
+    ("jax", DEVICES, PASS, "the CPU: a product ran on each, with the right result"),
+    ("jax", SMOKE, SKIP, "this is TensorFlow's, and the environment is jax's"),
+    ("jax_wrong", DEVICES, FAIL, "cpu cpu:0: a small product has a wrong result"),
+    ("jax_moved", DEVICES, FAIL, "cpu cpu:0: the product ran on cuda:0"),
+    ("jax_no_devices", DEVICES, FAIL, "the framework sees no CPU"),
+    ("jax_broken", IMPORTS, FAIL, "import jax: RuntimeError: jaxlib is older than jax"),
     ("inconsistent", CONSISTENT, FAIL, "tensorflow-cpu 2.21.0 requires absl-py"),
     ("no_pip", CONSISTENT, SKIP, "has no pip"),
     ("loss_rises", SMOKE, FAIL, "the loss does not fall"),
@@ -117,3 +131,10 @@ def test_a_missing_data_file_is_not_a_finding_about_the_rig(
     result = ran.results("local")[f"{SMOKE}[tensorflow]"]
     assert (result.status, ran.found["local"]["verdict"], ran.code) == (ERROR, "incomplete", 1)
     assert "there is no such file here" in result.message
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "torch", "jax"])
+def test_the_remedy_is_the_frameworks_own(ran: Ran, framework: str) -> None:
+    wrong = {"tensorflow": "wrong_result"}.get(framework, f"{framework}_wrong")
+    remedy = ran.results("local")[f"{DEVICES}[{wrong}]"].remedy
+    assert f"/opt/dlrig/envs/{wrong}/bin/python -c 'import {framework}" in remedy

@@ -5,11 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from facts_of import GTX_1060, environment, facts_of
 
 from checks.question import CouldNotMeasure, Measure
 from checks.runtime import asking, probe, test_frameworks
+from checks.training import test_cifar10
+from provision import catalogue
 from provision.connection import Completed
 from provision.plan import EnvironmentPlan
 
@@ -25,7 +28,7 @@ def planned(device: str = "gpu", framework: str = "tensorflow") -> EnvironmentPl
         name="tensorflow_gpu",
         maker="venv",
         python="3.11",
-        requirements=("tensorflow[and-cuda]==2.21.0",),
+        pins=("tensorflow[and-cuda]==2.21.0",),
         framework=framework,
         version="2.21.0",
         device=device,
@@ -109,9 +112,46 @@ def test_an_answer_that_is_none(done: dict[str, Any], error: str) -> None:
 
 
 def test_a_framework_without_a_probe_is_not_measured() -> None:
-    with pytest.raises(CouldNotMeasure, match="no probe for jax"):
-        asking.ask(rig(), planned(framework="jax"))
+    with pytest.raises(CouldNotMeasure, match="no probe for mxnet"):
+        asking.ask(rig(), planned(framework="mxnet"))
 
 
-def test_the_probe_knows_the_frameworks_that_are_asked() -> None:
-    assert set(probe.PROBES) == asking.FRAMEWORKS
+def test_the_probe_knows_every_framework_that_can_be_planned() -> None:
+    planned_frameworks = {kind.framework for kind in catalogue.load().frameworks.environment}
+    assert set(probe.PROBES) == asking.FRAMEWORKS == set(test_frameworks.LISTS)
+    assert planned_frameworks <= asking.FRAMEWORKS
+
+
+def test_the_remedy_is_a_program_that_python_takes() -> None:
+    for program in test_frameworks.LISTS.values():
+        compile(program, "remedy", "exec")
+        assert "'" not in program, "it stands in single quotes"
+
+
+def imports(version: str, wanted: str) -> str:
+    here, measure = rig(), Measure()
+    environment = msgspec.structs.replace(planned(framework="torch"), version=wanted)
+    path = environment.path
+    here.cache["probe tensorflow_gpu"] = asking.Answer(
+        version=version, python="3.11.2", prefix=path
+    )
+    test_frameworks.test_environment_imports(here, environment, measure)
+    return measure.message
+
+
+def test_a_local_version_is_the_same_release() -> None:
+    assert imports("2.7.1+cu126", "2.7.1").startswith("torch 2.7.1+cu126 on Python 3.11.2")
+    with pytest.raises(AssertionError, match=r"torch 2\.7\.10\+cu126 .*; planned is 2\.7\.1"):
+        imports("2.7.10+cu126", "2.7.1")
+
+
+def test_the_eleventh_gpu_is_not_the_second() -> None:
+    second = device("gpu", 1, ran_on="/device:GPU:11")
+    with pytest.raises(AssertionError, match="GPU:1: the product ran on /device:GPU:11"):
+        sees(device("cpu"), device("gpu"), second)
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_the_tensorflow_workload_is_not_run_by_another_framework(framework: str) -> None:
+    with pytest.raises(pytest.skip.Exception, match=f"TensorFlow's, .* is {framework}'s"):
+        test_cifar10.test_cifar10_smoke(rig(), planned(framework=framework), Measure(), None)

@@ -88,7 +88,7 @@ class Rig:
     @property
     def environments(self) -> tuple[EnvironmentPlan, ...]:
         """Those that the plan promises."""
-        return self.known.plan.environments if self.known.plan else ()
+        return tuple(self.known.plan.environments.values()) if self.known.plan else ()
 
     def run(
         self,
@@ -139,7 +139,7 @@ class Rig:
 
     def _ask(self) -> Transcript:
         rows = catalogue.load()
-        asked = facts.readings([file.path for file in rows.files], rows.places)
+        asked = facts.readings([file.path for file in rows.files], rows.places, rows.gpu_places)
         return gather(self._open(), self.name, asked)
 
     def _now(self, known: Known) -> Rig:

@@ -6,6 +6,10 @@ Every one of them ends the command with its exit code and a message, never with 
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provision.plan import Conflict, Nearest
 
 
 class Exit(enum.IntEnum):
@@ -57,7 +61,30 @@ class UnreachableError(DlrigError):
 
 
 class ImpossiblePlanError(DlrigError):
-    """No plan satisfies the wishes on this rig."""
+    """No plan satisfies the wishes on this rig.
+
+    Args:
+        what: see ``DlrigError``.
+        where: see ``DlrigError``.
+        hint: see ``DlrigError``.
+        reference: see ``DlrigError``.
+        conflicts: the fewest constraints that exclude everything.
+        nearest: plans that would fit.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        hint: str = "",
+        reference: str,
+        conflicts: tuple[Conflict, ...] = (),
+        nearest: tuple[Nearest, ...] = (),
+    ) -> None:
+        super().__init__(what, where=where, hint=hint, reference=reference)
+        self.conflicts = conflicts
+        self.nearest = nearest
 
 
 class ApplyError(DlrigError):

@@ -26,13 +26,17 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         subject: ``profile``, ``environment maker``, ``tensorflow`` …
         choice: what was chosen.
         reason: one sentence.
-        source: where the rule behind it comes from; empty where the reason is a fact of the rig.
+        source: where the rule behind it comes from; empty where the reason is a wish or a fact of the rig.
+        date: when the source was read, ISO 8601.
+        confidence: high, medium or low.
     """
 
     subject: str
     choice: str
     reason: str
     source: str = ""
+    date: str = ""
+    confidence: str = ""
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,80 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """A constraint that excludes something.
+
+    Attributes:
+        constraint: its stable short name: ``last-branch``, ``wish-driver``.
+        subject: what it constrains: ``driver``, ``cuda``, ``tensorflow_gpu``.
+        statement: one sentence without a full stop.
+        source: where it comes from; ``you`` for a wish, ``the rig`` for a fact.
+        date: when the source was read, ISO 8601; empty for wishes and facts.
+        confidence: high, medium or low; empty for wishes and facts.
+    """
+
+    constraint: str
+    subject: str
+    statement: str
+    source: str
+    date: str = ""
+    confidence: str = ""
+
+
+class Nearest(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that would fit.
+
+    Attributes:
+        change: what must be different: ``without --modules open``.
+        gives: what it would be, in a line.
+    """
+
+    change: str
+    gives: str
+
+
+class DriverPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The driver that a rig is to have.
+
+    Attributes:
+        branch: 580.
+        version: the newest of the branch that was seen, or the release that was asked for.
+        type: LTSB, PB, NFB, legacy; empty where it is not known.
+        end_of_life: ``2028-06``, the last month with support; empty where it is not known.
+        flavour: of the kernel modules: ``open`` or ``proprietary``.
+        source: the repository: ``ubuntu``, ``nvidia``, ``debian``.
+        component: of that archive, which apt must have enabled: ``restricted``; empty where there are none.
+        modules: ``precompiled`` for the kernel, or built on the rig by ``dkms``.
+        packages: what is installed.
+        dkms_packages: what is installed instead where there is no module for the very kernel.
+    """
+
+    branch: int
+    version: str
+    type: str
+    end_of_life: str
+    flavour: str
+    source: str
+    component: str = ""
+    modules: str
+    packages: tuple[str, ...]
+    dkms_packages: tuple[str, ...] = ()
+
+
+class CudaPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The CUDA toolkits that a rig is to have, side by side; frameworks bring the libraries that they need.
+
+    Attributes:
+        toolkits: versions, newest first: ``12.9``.
+        sources: version → repository.
+        packages: what is installed; none of them pulls a driver.
+    """
+
+    toolkits: tuple[str, ...] = ()
+    sources: dict[str, str] = {}
+    packages: tuple[str, ...] = ()
+
+
 class EnvironmentPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One environment that the rig is to have.
 
@@ -60,21 +138,43 @@ class EnvironmentPlan(msgspec.Struct, frozen=True, kw_only=True):
         name: ``tensorflow``, ``tensorflow_gpu``.
         maker: ``conda`` or ``venv``.
         python: ``3.12``; with venv, the rig's own.
-        requirements: what is installed, pip's form.
+        pins: what is installed, as pip requirements.
         framework: the module to import, e.g. ``tensorflow``.
         version: the framework's.
         device: ``cpu`` or ``gpu``: what its framework must be able to use.
+        cuda: what the framework was made with; empty on the CPU.
         path: where it lies on the rig.
     """
 
     name: str
     maker: str
     python: str
-    requirements: tuple[str, ...]
+    pins: tuple[str, ...]
     framework: str
     version: str
     device: str
+    cuda: str = ""
     path: str
+
+
+class NoPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """That nothing fits: in JSON, what stands in the place of a plan.
+
+    Attributes:
+        target: the rig's name.
+        what: what happened, as one sentence.
+        hint: what to do next.
+        reference: the error's stable short name.
+        conflicts: the fewest constraints that exclude everything; empty where the reason is another.
+        nearest: plans that would fit.
+    """
+
+    target: str
+    what: str
+    hint: str = ""
+    reference: str = ""
+    conflicts: tuple[Conflict, ...] = ()
+    nearest: tuple[Nearest, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,19 +183,25 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         target: the rig's name.
         profile: with or without NVIDIA GPUs.
-        decisions: in the order in which they were made.
-        environments: all that are to be there in the end.
-        actions: what is to be changed; empty where nothing is.
+        driver: None where there is no GPU that could be driven.
+        cuda: the toolkits.
+        environments: all that are to be there in the end, by name.
+        reasons: every choice, in the order in which they were made.
+        conflicts: why something is not part of the plan: a card, a default environment.
         warnings: what a person should know before agreeing.
+        actions: what is to be changed; empty where nothing is.
         variables: the roles' variables for Ansible.
     """
 
     target: str
     profile: Profile
-    decisions: tuple[Decision, ...]
-    environments: tuple[EnvironmentPlan, ...]
-    actions: tuple[Action, ...]
+    driver: DriverPlan | None = None
+    cuda: CudaPlan = CudaPlan()
+    environments: dict[str, EnvironmentPlan]
+    reasons: tuple[Decision, ...]
+    conflicts: tuple[Conflict, ...] = ()
     warnings: tuple[str, ...] = ()
+    actions: tuple[Action, ...]
     variables: dict[str, Any] = {}
 
     @property

@@ -66,7 +66,7 @@ def show_plans(run: Run) -> None:
 
     for rig in run.going:
         show_facts(run.console, rig.known_facts)
-        show_plan(run.console, rig.known_plan)
+        show_plan(run.console, rig.known_plan, sources=run.verbose)
 
 
 def leave_what_is_done(run: Run) -> None:
@@ -235,7 +235,7 @@ def _load_what_comes_next() -> None:
 
 def _read(run: Run, rig: RigRun, *, again: bool = False) -> None:
     known = catalogue.load()
-    readings = facts.readings([file.path for file in known.files], known.places)
+    readings = facts.readings([file.path for file in known.files], known.places, known.gpu_places)
     with connect(rig.target, run.settings) as connection:
         # While the rig is thinking, load what comes next: the time is free, and it is a quarter of a run
         # that finds nothing to do.

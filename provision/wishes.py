@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from provision.errors import UsageError
+from provision.versions import wished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +23,23 @@ class Maker(enum.StrEnum):
     VENV = "venv"
 
 
+class DriverSource(enum.StrEnum):
+    """Where the driver comes from."""
+
+    AUTO = "auto"
+    UBUNTU = "ubuntu"
+    NVIDIA = "nvidia"
+    DEBIAN = "debian"
+
+
+class Modules(enum.StrEnum):
+    """The flavour of NVIDIA's kernel modules."""
+
+    AUTO = "auto"
+    OPEN = "open"
+    PROPRIETARY = "proprietary"
+
+
 class Wishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be wished; each field is ``--field-name`` and ``dlrig_field_name``.
 
@@ -30,7 +49,15 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         miniforge_url: URL of the Miniforge installer, where it does not come from its own home.
         miniforge_checksum: ``sha256:…`` of that installer.
         index_url: package index to use instead of the rig's own configuration.
-        tensorflow: a version specifier such as ``==2.20.0``; empty for the newest that fits.
+        driver: branch, release or specifier: ``580``, ``580.95.05``, ``>=570``; empty for the best that fits.
+        driver_source: the repository that the driver comes from; ``auto`` takes the first that has it.
+        modules: ``open`` or ``proprietary`` kernel modules; ``auto`` takes what fits the GPUs.
+        cuda: toolkits to have side by side; empty for one that fits, ``none`` for none.
+        python: version or specifier for all environments; empty for the best that fits.
+        tensorflow: version or specifier; empty for the newest that fits.
+        torch: the same; a wish also makes the environment ``torch``.
+        jax: the same; a wish also makes the environment ``jax``.
+        env: the environments to make; empty for ``tensorflow``, and on GPUs ``tensorflow_gpu`` too.
     """
 
     environment_maker: Maker = Maker.AUTO
@@ -38,7 +65,30 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     miniforge_url: str = ""
     miniforge_checksum: str = ""
     index_url: str = ""
+    driver: str = ""
+    driver_source: DriverSource = DriverSource.AUTO
+    modules: Modules = Modules.AUTO
+    cuda: tuple[str, ...] = ()
+    python: str = ""
     tensorflow: str = ""
+    torch: str = ""
+    jax: str = ""
+    env: tuple[str, ...] = ()
+
+
+NO_CUDA = "none"
+"""The wish for no toolkit."""
+_VERSIONS = {
+    "driver": "580",
+    "cuda": "12.9",
+    "python": "3.12",
+    "tensorflow": "2.20.0",
+    "torch": "2.10.0",
+    "jax": "0.10.2",
+}
+"""Wishes for versions, each with an example."""
+_LISTS = ("cuda", "env")
+_PATCH = re.compile(r"==\s*\d+\.\d+\.\d+")
 
 
 PREFIX = "dlrig_"
@@ -70,7 +120,7 @@ def make_wishes(values: Mapping[str, Any], where: str) -> Wishes:
         UsageError: a name is unknown, a value is wrong, or a URL holds a password.
     """
     try:
-        wishes = msgspec.convert(dict(values), Wishes)
+        wishes = msgspec.convert(_as_text(values, where), Wishes)
     except msgspec.ValidationError as error:
         known = ", ".join(PREFIX + field for field in Wishes.__struct_fields__)
         raise UsageError(
@@ -79,6 +129,7 @@ def make_wishes(values: Mapping[str, Any], where: str) -> Wishes:
             hint=f"What can be wished: {known}",
             reference="bad-wish",
         ) from error
+    _check_versions(wishes)
     for name in ("conda_channel", "miniforge_url", "index_url"):
         if "@" in getattr(wishes, name).partition("://")[2].partition("/")[0]:
             raise UsageError(
@@ -88,3 +139,47 @@ def make_wishes(values: Mapping[str, Any], where: str) -> Wishes:
                 reference="password-in-url",
             )
     return wishes
+
+
+def _as_text(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Inventories write versions as numbers, and one toolkit without a list."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        many = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(each, float) for each in many):
+            raise UsageError(
+                f"{name}: {value} is a number, in which 3.10 and 3.1 are the same",
+                where=where,
+                hint=f"Put it in quotes: {PREFIX}{name}: '{value}'",
+                reference="bad-wish",
+            )
+        texts = [
+            str(each).strip()
+            if isinstance(each, (int, str)) and not isinstance(each, bool)
+            else each
+            for each in many
+        ]
+        found[name] = tuple(texts) if name in _LISTS else (texts[0] if many == [value] else texts)
+    return found
+
+
+def _check_versions(wishes: Wishes) -> None:
+    for name, example in _VERSIONS.items():
+        value: str | tuple[str, ...] = getattr(wishes, name)
+        for each in (value,) if isinstance(value, str) else value:
+            if each and not (name == "cuda" and each == NO_CUDA):
+                spec = wished(each, f"--{name}", example)
+                if name == "python" and _PATCH.fullmatch(spec):
+                    raise UsageError(
+                        f"Python is chosen by its series, not as {each}",
+                        where="--python",
+                        hint=f"For example: --python {each.rpartition('.')[0].lstrip('= ')}",
+                        reference="bad-version",
+                    )
+    if NO_CUDA in wishes.cuda and len(wishes.cuda) > 1:
+        raise UsageError(
+            "no CUDA toolkit and some exclude each other",
+            where="--cuda",
+            hint="Leave out 'none', or the versions.",
+            reference="bad-wish",
+        )

@@ -33,7 +33,7 @@ def test_plan_possible(rig: Rig, measure: Measure) -> None:
     assert plan is not None, trouble.what if trouble else "there is none"
     promised = ", ".join(
         f"{one.name}: {one.framework} {one.version} on Python {one.python} ({one.maker})"
-        for one in plan.environments
+        for one in plan.environments.values()
     )
     measure.found(promised or "no environments")
 
@@ -54,7 +54,7 @@ def test_environment_present(environment: EnvironmentPlan, facts: Facts, measure
     drift = present.drift
     more = f" and {len(drift) - _SHOWN} more" if len(drift) > _SHOWN else ""
     assert not drift, f"{environment.name} has changed: {'; '.join(drift[:_SHOWN])}{more}"
-    missing = set(environment.requirements) - set(present.record.requirements)
+    missing = set(environment.pins) - set(present.record.requirements)
     assert not missing, f"{environment.name} was made without {', '.join(sorted(missing))}"
     measure.found(
         f"{len(present.installed)} packages on Python {present.record.python}, nothing changed"

@@ -34,13 +34,25 @@ click.rich_click.OPTION_GROUPS = {
         {
             "name": "Wishes",
             "options": [
-                "--environment-maker",
+                "--driver",
+                "--driver-source",
+                "--modules",
+                "--cuda",
+                "--python",
+                "--env",
                 "--tensorflow",
+                "--torch",
+                "--jax",
+                "--environment-maker",
                 "--conda-channel",
                 "--miniforge-url",
                 "--miniforge-checksum",
                 "--index-url",
             ],
+        },
+        {
+            "name": "A machine that does not exist yet",
+            "options": ["--os", "--gpu", "--kernel", "--secure-boot"],
         },
         {"name": "Checks", "options": ["--check", "--data", "--steps", "-m"]},
     ]

@@ -12,7 +12,7 @@ from provision.cli.options import (
     reach_options,
     scope_options,
     wish_options,
-    write_json,
+    write_each,
 )
 
 
@@ -24,7 +24,7 @@ def run_checks(chosen: dict[str, Any]) -> int:
     run = make_run(chosen)
     code = carry(run, CHECK)
     if chosen["as_json"]:
-        write_json([rig.acceptance for rig in run.rigs if rig.acceptance])
+        write_each(chosen, [rig.acceptance for rig in run.rigs if rig.acceptance])
     return code
 
 

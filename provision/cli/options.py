@@ -11,13 +11,14 @@ import rich_click as click
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
     from provision.connection import Settings
     from provision.pipeline import Run
     from provision.target import Target
+    from provision.wishes import Wishes
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -53,6 +54,56 @@ _REACH = (
 
 _WISHES = (
     click.option(
+        "--driver",
+        default="",
+        metavar="SPEC",
+        help="NVIDIA's driver: a branch (580), a release (580.95.05) or a range ('>=570'). Default: the newest "
+        "long-term branch that fits.",
+    ),
+    click.option(
+        "--driver-source",
+        type=click.Choice(["auto", "ubuntu", "nvidia", "debian"]),
+        default="auto",
+        help="Where the driver comes from: the system's own archive, or NVIDIA's repository.  [default: auto]",
+    ),
+    click.option(
+        "--modules",
+        type=click.Choice(["auto", "open", "proprietary"]),
+        default="auto",
+        help="The driver's kernel modules. auto: what fits the GPUs.  [default: auto]",
+    ),
+    click.option(
+        "--cuda",
+        multiple=True,
+        metavar="SPEC",
+        help="A CUDA toolkit, such as 12.9; several stand side by side; 'none' for none. Default: one that fits.",
+    ),
+    click.option(
+        "--python",
+        default="",
+        metavar="SPEC",
+        help="The environments' Python, such as 3.12. Default: the best that fits.",
+    ),
+    click.option(
+        "--env",
+        multiple=True,
+        metavar="NAME",
+        help="An environment to make: tensorflow, tensorflow_gpu, torch, jax; several are possible. Default: "
+        "tensorflow, and with GPUs tensorflow_gpu.",
+    ),
+    click.option(
+        "--torch",
+        default="",
+        metavar="SPEC",
+        help="PyTorch's version, such as 2.10.0; makes the environment torch too.",
+    ),
+    click.option(
+        "--jax",
+        default="",
+        metavar="SPEC",
+        help="JAX's version, such as 0.10.2; makes the environment jax too.",
+    ),
+    click.option(
         "--environment-maker",
         type=click.Choice(["auto", "conda", "venv"]),
         default="auto",
@@ -62,7 +113,7 @@ _WISHES = (
         "--tensorflow",
         default="",
         metavar="SPEC",
-        help="A version, such as '==2.20.0'. Default: the newest that fits.",
+        help="TensorFlow's version, such as 2.20.0 or '<2.20'. Default: the newest that fits.",
     ),
     click.option(
         "--conda-channel",
@@ -136,14 +187,12 @@ def make_run(chosen: dict[str, Any]) -> Run:
     from provision.acceptance import Scope  # noqa: PLC0415 - only once the options are right
     from provision.pipeline import RigRun, Run  # noqa: PLC0415
     from provision.state import new_id, run_folder  # noqa: PLC0415
-    from provision.wishes import Wishes, make_wishes, with_variables  # noqa: PLC0415
+    from provision.wishes import with_variables  # noqa: PLC0415
 
     targets = _targets(chosen["targets"], chosen["inventory"], chosen["limit"])
     settings = _settings(chosen, interactive=not chosen.get("yes", False))
     password = _password(chosen)
-    wished = make_wishes(
-        {name: chosen[name] for name in Wishes.__struct_fields__ if name in chosen}, "options"
-    )
+    wished = make_wishes_from(chosen)
     return Run(
         rigs=[
             RigRun(
@@ -168,6 +217,24 @@ def make_run(chosen: dict[str, Any]) -> Run:
         always_check=bool(chosen.get("checking")),
         verbose=chosen.get("verbose", False),
     )
+
+
+def make_wishes_from(chosen: dict[str, Any]) -> Wishes:
+    """What the options ask for.
+
+    Raises:
+        UsageError: a value is wrong.
+    """
+    from provision.wishes import Wishes, make_wishes  # noqa: PLC0415
+
+    return make_wishes(
+        {name: chosen[name] for name in Wishes.__struct_fields__ if name in chosen}, "options"
+    )
+
+
+def console_for(chosen: dict[str, Any]) -> Console:
+    """For people: standard error where standard output belongs to a program."""
+    return _messages() if chosen.get("as_json", False) else _output()
 
 
 def _targets(names: tuple[str, ...], inventory: str | None, pattern: str) -> tuple[Target, ...]:
@@ -242,6 +309,12 @@ def _password(chosen: dict[str, Any]) -> str | None:
             )
         return str(click.prompt("sudo's password on the rig", hide_input=True, err=True))
     return None
+
+
+def write_each(chosen: dict[str, Any], documents: Sequence[object]) -> None:
+    """A document per rig: itself where one target was named, else a list, also of one."""
+    one = len(chosen["targets"]) == 1 and len(documents) == 1
+    write_json(documents[0] if one else documents)
 
 
 def write_json(document: object) -> None:

@@ -12,7 +12,7 @@ from provision.cli.options import (
     reach_options,
     scope_options,
     wish_options,
-    write_json,
+    write_each,
 )
 
 
@@ -48,7 +48,8 @@ def up(**chosen: Any) -> int:  # noqa: ANN401 - the shared options
     run = make_run(chosen)
     code = carry(run, UP if chosen["checking"] is not False else UP_UNCHECKED)
     if chosen["as_json"]:
-        write_json(
+        write_each(
+            chosen,
             [
                 {
                     "rig": rig.target.name,
@@ -64,6 +65,6 @@ def up(**chosen: Any) -> int:  # noqa: ANN401 - the shared options
                     else None,
                 }
                 for rig in run.rigs
-            ]
+            ],
         )
     return code

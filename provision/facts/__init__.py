@@ -83,16 +83,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 _MAY_FAIL = frozenset({"nvidia_module", "nvidia_proc", "nvidia_smi", "python"})
 
 
-def readings(managed_files: Iterable[str], channels: Mapping[str, str]) -> tuple[Reading, ...]:
+def readings(
+    managed_files: Iterable[str], channels: Mapping[str, str], gpu_channels: Mapping[str, str]
+) -> tuple[Reading, ...]:
     """Everything to ask a rig.
 
     Args:
         managed_files: paths that the roles put on a rig.
         channels: places to try to reach from the rig, name → URL.
+        gpu_channels: the same, where the rig has a GPU of NVIDIA's.
     """
     return (
         # First, since they wait for others: meanwhile the rest is read.
-        *network.readings(channels),
+        *network.readings(channels, gpu_channels),
         *system.READINGS,
         *processor.READINGS,
         *memory.READINGS,

@@ -1,15 +1,35 @@
-"""The planner: one part per subject, each from facts, wishes and catalogue to decisions and actions."""
+"""The planner: one part per subject, each from facts, wishes and catalogue to decisions and actions.
+
+``situation`` says what the choice of versions depends on; ``solve`` chooses what is ``wanted``, from the candidates
+of ``driver``, ``cuda`` and ``frameworks``; ``conflicts``, ``fewer`` and ``nearest`` explain where nothing fits;
+``reasons``, ``cautions`` and ``packages`` put the answer into sentences and packages. ``base`` and ``environments``
+find what is missing on the rig.
+"""
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
-from provision.plan import Plan
-from provision.planner import base, driver, environments, room, system
+from provision.errors import ImpossiblePlanError, UsageError
+from provision.plan import Plan, Profile
+from provision.planner import (
+    base,
+    cautions,
+    environments,
+    packages,
+    reasons,
+    room,
+    situation,
+    system,
+)
+from provision.planner.solve import Failure, solve
 
 if TYPE_CHECKING:
     from provision.catalogue import Catalogue
     from provision.facts import Facts
+    from provision.planner.situation import Situation
+    from provision.planner.solve import Solution
     from provision.wishes import Wishes
 
 
@@ -17,27 +37,100 @@ def make_plan(facts: Facts, wishes: Wishes, catalogue: Catalogue) -> Plan:
     """Decide what the rig is to be, and what is missing.
 
     Raises:
-        ImpossiblePlanError: nothing satisfies the wishes on this rig; names what clashes and what is nearest.
+        ImpossiblePlanError: nothing satisfies the wishes on this rig; names what conflicts and what is nearest.
+        UsageError: an environment that was asked for is unknown.
     """
+    _check_names(wishes, catalogue)
     supported = system.choose(facts, catalogue)
-    profile, driver_decisions, driver_warnings = driver.choose(facts)
     maker = environments.choose_maker(facts, wishes, catalogue, supported)
-    planned, version_decisions = environments.choose(facts, wishes, catalogue, maker, profile)
+    here = situation.of(
+        facts, wishes, catalogue, supported, maker=maker.maker.value, pythons=maker.pythons
+    )
+    solution = solve(here, catalogue)
+    if isinstance(solution, Failure):
+        raise _impossible(facts, here, solution, catalogue)
+    planned = {fit.kind.name: packages.environment(fit, here.maker) for fit in solution.fits}
     base_actions = base.actions(facts, catalogue)
-    environment_actions = environments.actions(facts, catalogue, planned)
-    room.require(facts, catalogue, planned, environment_actions)
+    environment_actions = environments.actions(facts, catalogue, tuple(planned.values()))
+    room.require(facts, catalogue, tuple(planned.values()), environment_actions)
     system.require_network(facts, bool(base_actions), bool(environment_actions))
     return Plan(
         target=facts.target,
-        profile=profile,
-        decisions=(
-            system.decision(facts, supported),
-            *driver_decisions,
-            maker.decision,
-            *version_decisions,
-        ),
+        profile=Profile.GPU if solution.driver else Profile.CPU,
+        driver=packages.driver(solution.driver, here, catalogue) if solution.driver else None,
+        cuda=packages.cuda(solution),
         environments=planned,
+        reasons=(
+            system.decision(facts, supported),
+            *reasons.profile(here, solution, catalogue),
+            maker.decision,
+            *reasons.choices(solution, catalogue),
+        ),
+        conflicts=solution.left_out,
+        warnings=(
+            *cautions.warnings(solution, catalogue),
+            *_not_yet(facts, solution),
+            *system.warnings(facts),
+        ),
         actions=(*base_actions, *environment_actions),
-        warnings=(*driver_warnings, *system.warnings(facts)),
-        variables=environments.variables(wishes, catalogue, maker, planned, environment_actions),
+        variables=environments.variables(
+            wishes, catalogue, maker, tuple(planned.values()), environment_actions
+        ),
     )
+
+
+def _check_names(wishes: Wishes, catalogue: Catalogue) -> None:
+    known = [kind.name for kind in catalogue.frameworks.environment]
+    for name in wishes.env:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UsageError(
+                f"there is no environment '{name}'",
+                where="--env",
+                hint=(f"Did you mean {near[0]}? " if near else "") + f"Known: {', '.join(known)}",
+                reference="unknown-environment",
+            )
+
+
+def _impossible(
+    facts: Facts, here: Situation, failure: Failure, catalogue: Catalogue
+) -> ImpossiblePlanError:
+    from provision.planner.nearest import nearest  # noqa: PLC0415 - most rigs have a plan
+
+    found = nearest(here, catalogue)
+    hints = [f"Nearest: {one.change}: {one.gives}" for one in found]
+    return ImpossiblePlanError(
+        "nothing fits: " + "; but ".join(_said(failure)),
+        where=facts.target,
+        hint="\n".join(hints or ["No one or two changes would help."]),
+        reference="impossible-plan",
+        conflicts=failure.conflicts,
+        nearest=found,
+    )
+
+
+def _said(failure: Failure) -> list[str]:
+    words = []
+    for conflict in failure.conflicts:
+        sure = f", {conflict.confidence} confidence" if conflict.confidence else ""
+        when = f", {conflict.date}{sure}" if conflict.date else ""
+        own = conflict.source in {"you", "the rig"}
+        words.append(conflict.statement + ("" if own else f" [{conflict.source}{when}]"))
+    return words
+
+
+def _not_yet(facts: Facts, solution: Solution) -> tuple[str, ...]:
+    """Until there are roles for driver and CUDA, a plan for them is for a person's own hands."""
+    # A machine that does not exist yet has no id, and nobody runs dlrig on it.
+    if solution.driver is None or not facts.system.machine:
+        return ()
+    branch = solution.driver.branch.branch
+    loaded = facts.nvidia.loaded
+    if loaded.startswith(f"{branch}."):
+        return ()
+    there = f"driver {loaded} runs" if loaded else "no NVIDIA driver is loaded"
+    text = (
+        f"This version of dlrig does not install drivers and CUDA toolkits: {there}, and what was planned for the "
+        f"GPUs needs {branch}."
+    )
+    return (text,)

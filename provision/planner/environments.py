@@ -1,24 +1,22 @@
-"""The role ``environments``: what makes them, with which Python and which framework, and what differs."""
+"""The role ``environments``: what makes them, and what differs from what is wanted."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from provision.errors import ImpossiblePlanError, UsageError
-from provision.layout import ENVIRONMENTS
-from provision.plan import Action, Decision, EnvironmentPlan, Profile
+from provision.plan import Action, Decision
 from provision.planner import files
 from provision.wishes import Maker, Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.catalogue import Catalogue, Framework, System
+    from provision.catalogue import Catalogue, System
     from provision.facts import Facts
     from provision.facts.environments import Environment
+    from provision.plan import EnvironmentPlan
 
 ROLE = "environments"
 _SHOWN = 3
@@ -62,88 +60,9 @@ def _maker(facts: Facts, wishes: Wishes) -> tuple[Maker, str]:
             detail = (reach.detail if reach else "") or "not asked"
             verb = "is" if name == "conda" else ""
             return Maker.VENV, f"{what} {verb} reached from the rig ({detail})".replace("  ", " ")
-    return Maker.CONDA, "conda-forge and the Miniforge installer are reached from the rig"
-
-
-def choose(
-    facts: Facts, wishes: Wishes, catalogue: Catalogue, maker: ChosenMaker, profile: Profile
-) -> tuple[tuple[EnvironmentPlan, ...], tuple[Decision, ...]]:
-    """The environments of the profile, and why these versions.
-
-    Raises:
-        ImpossiblePlanError: no framework release fits the Python that is to be had.
-        UsageError: the wished version is not a version specifier.
-    """
-    framework, python, reason = _fit(facts, wishes, catalogue, maker)
-    devices = ("cpu", "gpu") if profile is Profile.GPU else ("cpu",)
-    names = {"cpu": framework.name, "gpu": f"{framework.name}_gpu"}
-    planned = tuple(
-        EnvironmentPlan(
-            name=names[device],
-            maker=maker.maker.value,
-            python=python,
-            requirements=framework.gpu if device == "gpu" else framework.cpu,
-            framework=framework.name,
-            version=framework.version,
-            device=device,
-            path=f"{ENVIRONMENTS}/{names[device]}",
-        )
-        for device in devices
-    )
-    return planned, (
-        Decision(
-            subject=framework.name, choice=framework.version, reason=reason, source=framework.source
-        ),
-        Decision(
-            subject="python",
-            choice=python,
-            reason="the rig's own, which venv uses"
-            if maker.maker is Maker.VENV
-            else "from the channel; every release that the catalogue knows has wheels for it",
-        ),
-    )
-
-
-def _fit(
-    facts: Facts, wishes: Wishes, catalogue: Catalogue, maker: ChosenMaker
-) -> tuple[Framework, str, str]:
-    """The newest release that the wish allows and that has wheels for a Python that is to be had."""
-    try:
-        wished = SpecifierSet(wishes.tensorflow)
-    except InvalidSpecifier as error:
-        raise UsageError(
-            f"'{wishes.tensorflow}' is not a version specifier",
-            where="--tensorflow",
-            hint="For example: --tensorflow '==2.20.0' or --tensorflow '>=2.18,<2.21'",
-            reference="bad-version",
-        ) from error
-    allowed = [row for row in catalogue.frameworks if wished.contains(row.version)]
-    for row in allowed:
-        for python in maker.pythons:
-            if SpecifierSet(row.python).contains(python):
-                newest = row.version == catalogue.frameworks[0].version
-                why = "the newest release" if newest else "the newest release that fits"
-                asked = (
-                    f" of those you asked for ({wishes.tensorflow})" if wishes.tensorflow else ""
-                )
-                return row, python, f"{why}{asked} with wheels for Python {python}"
-    pythons = " or ".join(maker.pythons)
-    if not allowed:
-        known = ", ".join(row.version for row in catalogue.frameworks)
-        raise ImpossiblePlanError(
-            f"the catalogue knows no TensorFlow {wishes.tensorflow}",
-            where=facts.target,
-            hint=f"It knows {known}.",
-            reference="no-such-version",
-        )
-    spans = "; ".join(f"{row.version} needs Python {row.python}" for row in allowed)
-    raise ImpossiblePlanError(
-        f"no TensorFlow fits Python {pythons}, which {maker.maker.value} has here: {spans}",
-        where=facts.target,
-        hint="Nearest: --environment-maker conda, which brings a Python of its own "
-        "(needs a conda channel that the rig reaches: --conda-channel URL).",
-        reference="no-fitting-python",
-    )
+    asked = all(reach.how for reach in places.values() if reach)
+    how = "are reached from the rig" if asked else "are taken to be in reach"
+    return Maker.CONDA, f"conda-forge and the Miniforge installer {how}"
 
 
 def actions(
@@ -162,7 +81,7 @@ def _actions(facts: Facts, planned: tuple[EnvironmentPlan, ...]) -> Iterator[Act
                 role=ROLE,
                 subject=wanted.name,
                 present=found[0],
-                wanted=f"{', '.join(wanted.requirements)} on Python {wanted.python} ({wanted.maker})",
+                wanted=f"{', '.join(wanted.pins)} on Python {wanted.python} ({wanted.maker})",
                 reason=found[1],
             )
 
@@ -185,7 +104,7 @@ def _difference(present: Environment | None, wanted: EnvironmentPlan) -> tuple[s
             f"Python {wanted.python} was chosen",
         ),
         (
-            set(record.requirements) != set(wanted.requirements),
+            set(record.requirements) != set(wanted.pins),
             ", ".join(record.requirements),
             "other requirements were chosen",
         ),
@@ -210,7 +129,7 @@ def variables(
             {
                 "name": environment.name,
                 "python": environment.python if conda else "",
-                "requirements": list(environment.requirements),
+                "requirements": list(environment.pins),
             }
             for environment in planned
             if environment.name in subjects

@@ -29,7 +29,7 @@ def require(
     filesystem = facts.disks.holding(PREFIX)
     if filesystem is None or filesystem.free is None:
         return
-    rows = {(row.name, row.version): row for row in catalogue.frameworks}
+    rows = {(row.name, row.version): row for row in catalogue.frameworks.release}
     needed = 0.0
     for environment in planned:
         # One that is there is changed in place: what it holds already needs no room again.

@@ -45,12 +45,15 @@ def choose(facts: Facts, catalogue: Catalogue) -> System:
 def decision(facts: Facts, supported: System) -> Decision:
     """What was found, for the plan's first line."""
     machine = facts.system.virtualization
-    on = "a physical machine" if machine in {"", "none"} else machine
+    on = f", on {'a physical machine' if machine == 'none' else machine}" if machine else ""
+    kernel = f"kernel {facts.system.kernel}" if facts.system.kernel else "its usual kernel"
     return Decision(
         subject="system",
         choice=supported.name,
-        reason=f"what runs there, on {on}, kernel {facts.system.kernel or 'unknown'}",
+        reason=f"what runs there{on}, {kernel}",
         source=supported.source,
+        date=supported.date.isoformat(),
+        confidence=supported.confidence,
     )
 
 

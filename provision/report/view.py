@@ -144,7 +144,7 @@ def _chapters(checks: Iterable[CheckView]) -> dict[str, tuple[CheckView, ...]]:
 
 
 def _environments(facts: Facts | None, plan: Plan | None) -> tuple[EnvironmentView, ...]:
-    wanted = {each.name: each for each in plan.environments} if plan else {}
+    wanted = plan.environments if plan else {}
     present = facts.environments.present if facts else {}
     return tuple(
         EnvironmentView(name=name, wanted=wanted.get(name), present=present.get(name))

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.text import Text
 from rich.theme import Theme
 
+from provision.errors import ImpossiblePlanError
 from provision.report.text import clean
 from provision.report.words import PLAIN_SYMBOLS, SYMBOLS
 
@@ -83,8 +84,21 @@ def show_error(console: Console, error: DlrigError) -> None:
     head = Text.assemble(("error", "bold red"), ": ")
     if error.where:
         head.append_text(safe(f"{error.where}: ", "bold"))
-    head.append_text(safe(error.what))
-    console.print(head)
+    if isinstance(error, ImpossiblePlanError) and error.conflicts:
+        from provision.terminal.plan import show_conflicts  # noqa: PLC0415 - it needs this module
+
+        head.append_text(
+            safe("nothing fits:" if error.nearest else "nothing fits, and no small change helps:")
+        )
+        console.print(head)
+        show_conflicts(console, error.conflicts, error.nearest)
+    else:
+        head.append_text(safe(error.what))
+        console.print(head)
+        _hint(console, error)
+    console.print(Padding(safe(f"({error.reference})", "label"), (0, 0, 0, 2)))
+
+
+def _hint(console: Console, error: DlrigError) -> None:
     if error.hint:
         console.print(Padding(safe(error.hint), (0, 0, 0, 2)))
-    console.print(Padding(safe(f"({error.reference})", "label"), (0, 0, 0, 2)))

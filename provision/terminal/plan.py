@@ -12,54 +12,105 @@ from provision.results import Status
 from provision.terminal.console import arrow, safe, symbol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
-    from provision.plan import Decision, EnvironmentPlan, Plan
+    from provision.plan import Conflict, Decision, Nearest, Plan
+
+OWN = {"you", "the rig", ""}
+"""Sources that need no naming: what was asked for, and what was found."""
 
 
 def show_plan(console: Console, plan: Plan, *, sources: bool = False) -> None:
-    """Show a plan.
+    """Show a plan of a rig.
 
     Args:
         console: where.
         plan: what.
         sources: with where each rule comes from.
     """
-    console.print(Text.assemble("Plan for ", safe(plan.target, "title")))
-    _decisions(console, plan.decisions, sources=sources)
-    _environments(console, plan.environments)
+    _choices(console, plan, sources=sources)
     _actions(console, plan)
-    for warning in plan.warnings:
-        table = Table.grid()
-        table.add_row(Text("! note: ", style="warn"), safe(warning))
-        console.print(table)
+    _warnings(console, plan)
 
 
-def _decisions(console: Console, decisions: tuple[Decision, ...], *, sources: bool) -> None:
+def show_choices(console: Console, plan: Plan, *, sources: bool = False) -> None:
+    """Show a plan of a machine that does not exist yet: everything would have to be done there."""
+    _choices(console, plan, sources=sources)
+    _warnings(console, plan)
+
+
+def show_conflicts(
+    console: Console, conflicts: tuple[Conflict, ...], nearest: tuple[Nearest, ...]
+) -> None:
+    """Show why nothing fits, and what would."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for conflict in conflicts:
+        text = safe(conflict.statement)
+        source = source_of(conflict.source, conflict.date, conflict.confidence)
+        if source:
+            text.append_text(safe(f"\n{source}", "label"))
+        table.add_row("  -", text)
+    console.print(table)
+    if nearest:
+        console.print(safe("  Nearest plans that fit:", "title"))
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for one in nearest:
+        table.add_row("  -", Text.assemble(safe(one.change, "title"), safe(f": {one.gives}")))
+    console.print(table)
+
+
+def source_of(source: str, date: str, confidence: str) -> str:
+    """``source: NVIDIA's driver life cycle, read 2026-11-22, high confidence``."""
+    if source in OWN:
+        return ""
+    read = f", read {date}" if date else ""
+    sure = f", {confidence} confidence" if confidence else ""
+    return f"source: {source}{read}{sure}"
+
+
+def _choices(console: Console, plan: Plan, *, sources: bool) -> None:
+    console.print(Text.assemble("Plan for ", safe(plan.target, "title")))
+    _reasons(console, plan.reasons, sources=sources)
+    _packages(console, plan)
+
+
+def _reasons(console: Console, reasons: tuple[Decision, ...], *, sources: bool) -> None:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="label", max_width=20)
-    table.add_column(style="title", max_width=24, overflow="fold")
+    table.add_column(style="title", max_width=30, overflow="fold")
     table.add_column(overflow="fold")
-    for decision in decisions:
+    for decision in reasons:
         reason = safe(decision.reason)
-        if sources and decision.source:
-            reason.append_text(safe(f"\nsource: {decision.source}", "label"))
+        source = source_of(decision.source, decision.date, decision.confidence)
+        if sources and source:
+            reason.append_text(safe(f"\n{source}", "label"))
         table.add_row(safe(f"  {decision.subject}"), safe(decision.choice), reason)
     console.print(table)
 
 
-def _environments(console: Console, environments: tuple[EnvironmentPlan, ...]) -> None:
+def _packages(console: Console, plan: Plan) -> None:
+    console.print(safe("Packages:"))
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="label", max_width=20)
     table.add_column(overflow="fold")
-    for each in environments:
-        wanted = (
-            f"{each.framework} {each.version} on Python {each.python}, {each.device}, {each.path}"
-        )
-        described = Text.assemble(safe(each.name, "title"), "  ", safe(wanted))
-        table.add_row("  environment", described)
-    if environments:
-        console.print(table)
+    for subject, packages in _lists(plan):
+        table.add_row(safe(f"  {subject}"), safe("  ".join(packages)))
+    console.print(table)
+
+
+def _lists(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if plan.driver:
+        yield "driver", plan.driver.packages
+    if plan.cuda.packages:
+        yield "CUDA toolkit", plan.cuda.packages
+    for each in plan.environments.values():
+        yield each.name, each.pins
 
 
 def _actions(console: Console, plan: Plan) -> None:
@@ -80,3 +131,10 @@ def _actions(console: Console, plan: Plan) -> None:
         )
         table.add_row(safe(f"  {action.role}"), change)
     console.print(table)
+
+
+def _warnings(console: Console, plan: Plan) -> None:
+    for warning in plan.warnings:
+        table = Table.grid()
+        table.add_row(Text("! note: ", style="warn"), safe(warning))
+        console.print(table)

@@ -24,7 +24,7 @@ def test_an_alias_with_a_user_of_its_own(tmp_path: Path, box: Box) -> None:
     config.write_text(text.replace("User root", "User rigger"))
     ran = dlrig(tmp_path / "s", "plan", "my-rig", "--ssh-config", str(config), "--json")
     assert ran.code == 0, ran.text[-3000:]
-    assert ran.document[0]["target"] == "my-rig"
+    assert ran.document["target"] == "my-rig"
 
 
 def test_through_a_jump_host_facts_and_ansible_alike(

@@ -37,9 +37,13 @@ def test_two_gpus_are_seen_and_planned_for(tmp_path: Path, fresh_box: Callable[.
     box = fresh_box(binds={"/sys/bus/pci/devices": devices})
     ran = dlrig(tmp_path / "s", "plan", *reach(box), "--json")
     assert ran.code == 0, ran.text[-3000:]
-    (plan,) = ran.document
+    plan = ran.document
     assert plan["profile"] == "gpu"
-    assert [each["name"] for each in plan["environments"]] == ["tensorflow", "tensorflow_gpu"]
+    assert plan["driver"]["flavour"] == "proprietary"
+    assert plan["driver"]["branch"] <= 580
+    assert list(plan["environments"]) == ["tensorflow", "tensorflow_gpu"]
+    assert "nvidia-cudnn-cu12>=9.3.0.75,<9.11" in plan["environments"]["tensorflow_gpu"]["pins"]
     shown = " ".join(dlrig(tmp_path / "s", "plan", *reach(box)).text.split())
-    assert "2 NVIDIA GPUs on the PCI bus (10de:1c03)" in shown
-    assert "No NVIDIA driver is loaded, and this version of dlrig does not install one" in shown
+    assert "2 x GeForce GTX 1060 6GB (10de:1c03)" in shown
+    assert "Pascal has no GSP" in shown
+    assert "does not install drivers and CUDA toolkits: no NVIDIA driver is loaded" in shown

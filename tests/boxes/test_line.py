@@ -53,9 +53,9 @@ def test_a_plan_changes_nothing_and_gives_reasons(rig: Box, state: Path) -> None
     before = rig.shell(look).stdout
     ran = dlrig(state, "plan", *reach(rig), "--json")
     assert ran.code == 0, ran.text[-3000:]
-    (plan,) = ran.document
+    plan = ran.document
     assert {action["role"] for action in plan["actions"]} == {"base", "environments"}
-    assert all(decision["reason"] for decision in plan["decisions"])
+    assert all(decision["reason"] for decision in plan["reasons"])
     assert rig.shell(look).stdout == before
     shown = dlrig(state, "plan", *reach(rig))
     assert "tensorflow" in shown.out
@@ -136,13 +136,13 @@ def test_only_what_drifted_is_applied(
 ) -> None:
     rig.shell(drift)
     seen = dlrig(state, "plan", *reach(rig), "--json")
-    (plan,) = seen.document
+    plan = seen.document
     assert {action["role"] for action in plan["actions"]} == {role}
     assert words in json.dumps(plan["actions"])
     runs = set(state.glob("runs/*"))
     ran = up(rig, state, "--json", "--no-check")
     assert ran.code == 0, ran.text[-3000:]
-    (outcome,) = ran.document
+    outcome = ran.document
     assert outcome["changed"]
     (new,) = set(state.glob("runs/*")) - runs
     tasks = only(new, "**/stdout").read_text()
@@ -155,7 +155,7 @@ def test_only_what_drifted_is_applied(
     ]
     assert any(f"[{role} : " in line for line in ran_tasks)
     assert not any(f"[{other} : " in line for line in ran_tasks)
-    (after,) = dlrig(state, "plan", *reach(rig), "--json").document
+    after = dlrig(state, "plan", *reach(rig), "--json").document
     assert after["actions"] == []
 
 
@@ -168,11 +168,11 @@ def test_after_all_that_the_rig_is_still_accepted(rig: Box, state: Path) -> None
 def test_check_and_bench_change_nothing(rig: Box, state: Path) -> None:
     ran = dlrig(state, "check", *reach(rig), "-m", "not training", "--json")
     assert ran.code == 0, ran.text[-3000:]
-    (acceptance,) = ran.document
+    acceptance = ran.document
     assert acceptance["scope"] == "not training"
     ran = dlrig(state, "bench", *reach(rig), *STEPS, "--json")
     assert ran.code == 0, ran.text[-3000:]
-    (bench,) = ran.document
+    bench = ran.document
     assert {result["check"].split("/")[0] for result in bench["results"]} == {"training"}
 
 

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from provision.box import Box
 
 INSIDE = "/var/cache/wheels"
-WANTED = ("tensorflow-cpu==2.21.0", "pip", "uv==0.13.9")
+WANTED = (
+    ("tensorflow-cpu==2.21.0", "pip", "uv==0.13.9"),
+    ("tensorflow-cpu==2.20.0",),
+    ("jax==0.10.2",),
+)
+"""What tests install; each set fits together."""
 PYTHON = "3.11"
 """Debian 12's, which most boxes run; others go to the index."""
 PLATFORMS = (
@@ -37,7 +42,7 @@ def wheelhouse() -> Path:
     with (folder / "lock").open("w") as lock:
         # Workers of one run share it.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.exists() or complete.read_text() != " ".join(WANTED):
+        if not complete.exists() or complete.read_text() != str(WANTED):
             where = [word for platform in PLATFORMS for word in ("--platform", platform)]
             choice = (
                 "--only-binary=:all:",
@@ -47,12 +52,13 @@ def wheelhouse() -> Path:
                 "--dest",
                 str(folder),
             )
-            subprocess.run(
-                [sys.executable, "-m", "pip", "download", "--quiet", *choice, *WANTED],
-                check=True,
-                timeout=900,
-            )
-            complete.write_text(" ".join(WANTED))
+            for wanted in WANTED:
+                subprocess.run(
+                    [sys.executable, "-m", "pip", "download", "--quiet", *choice, *wanted],
+                    check=True,
+                    timeout=900,
+                )
+            complete.write_text(str(WANTED))
     return folder
 
 

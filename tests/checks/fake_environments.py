@@ -1,4 +1,4 @@
-"""Environments with a real Python and a fake ``tensorflow``, in a folder that stands in for /opt.
+"""Environments with a real Python and a fake framework, in a folder that stands in for /opt.
 
 They show what the checks conclude from what an environment does; nothing here is a measurement.
 """
@@ -43,6 +43,52 @@ config = types.SimpleNamespace(
 linalg = types.SimpleNamespace(matmul=_matmul)
 '''
 
+TORCH = '''
+"""A fake of the few names that the probe uses."""
+import types
+__version__ = "2.7.1+cu126"
+float32 = "float32"
+class _Tensor:
+    def __init__(self, rows, device): self.rows, self.device = rows, device
+    def __matmul__(self, other):
+        rows = [[sum(x * y for x, y in zip(row, column)) for column in zip(*other.rows)] for row in self.rows]
+        return _Tensor(rows, self.device)
+    def cpu(self): return self
+    def tolist(self): return self.rows
+def tensor(rows, dtype, device): return _Tensor(rows, device)
+cuda = types.SimpleNamespace(device_count=lambda: 0)
+'''
+
+JAX = '''
+"""A fake of the few names that the probe uses, and of the numpy that comes with it."""
+import sys, types
+__version__ = "0.10.2"
+class _Device:
+    platform = "cpu"
+    def __str__(self): return "cpu:0"
+class _Array:
+    def __init__(self, rows, device=None): self.rows, self.device = rows, device
+    def devices(self): return {self.device}
+    def tolist(self): return self.rows
+def device_put(array, device): return _Array(array.rows, device)
+def _matmul(a, b):
+    rows = [[sum(x * y for x, y in zip(row, column)) for column in zip(*b.rows)] for row in a.rows]
+    return _Array(rows, a.device)
+_devices = [_Device()]
+local_devices = lambda backend=None: _devices
+numpy = types.SimpleNamespace(matmul=_matmul)
+sys.modules["numpy"] = types.SimpleNamespace(
+    float32="float32", array=lambda rows, dtype: _Array(rows), asarray=lambda array: array
+)
+'''
+
+FRAMEWORKS = {
+    "tensorflow": (TENSORFLOW, "2.21.0"),
+    "torch": (TORCH, "2.7.1"),
+    "jax": (JAX, "0.10.2"),
+}
+"""Module → its fake, and the version that the plan promises."""
+
 BREAKS = {
     "tensorflow": "",
     "other_version": '__version__ = "2.20.0"',
@@ -64,6 +110,22 @@ BREAKS = {
     "crashes": "",
     "babbles": "",
     "stands_still": "",
+    "torch": "",
+    "torch_wrong": "_Tensor.__matmul__ = lambda a, b: a",
+    "torch_moved": "_right = _Tensor.__matmul__\n"
+    "_Tensor.__matmul__ = lambda a, b: _Tensor(_right(a, b).rows, 'meta')",
+    "torch_no_kernel": """
+cuda.device_count = lambda: 1
+def tensor(rows, dtype, device):
+    if device != "cpu": raise RuntimeError("CUDA error: no kernel image is available")
+    return _Tensor(rows, device)
+""",
+    "torch_broken": 'raise OSError("libcudart.so.12: cannot open shared object file")',
+    "jax": "",
+    "jax_wrong": "numpy.matmul = lambda a, b: a",
+    "jax_moved": "numpy.matmul = lambda a, b: _Array(_matmul(a, b).rows, 'cuda:0')",
+    "jax_no_devices": "_devices.clear()",
+    "jax_broken": 'raise RuntimeError("jaxlib is older than jax")',
 }
 """Environment → what is appended to its fake."""
 
@@ -98,17 +160,25 @@ def build(opt: Path) -> Plan:
     envs = opt / "dlrig" / "envs"
     for name, breaks in BREAKS.items():
         _build(envs / name, breaks)
-    promised = [
-        msgspec.structs.replace(
-            plan("local").environments[0],
+    promised = {
+        name: msgspec.structs.replace(
+            plan("local").environments["tensorflow"],
             name=name,
             maker="conda",
             python=VERSION,
+            framework=_framework(name),
+            version=FRAMEWORKS[_framework(name)][1],
             path=f"/opt/dlrig/envs/{name}",
         )
         for name in BREAKS
-    ]
-    return msgspec.structs.replace(plan("local"), environments=tuple(promised))
+    }
+    return msgspec.structs.replace(plan("local"), environments=promised)
+
+
+def _framework(environment: str) -> str:
+    """The module that an environment's name begins with, TensorFlow where it is none."""
+    first = environment.partition("_")[0]
+    return first if first in FRAMEWORKS else "tensorflow"
 
 
 def _build(folder: Path, breaks: str) -> None:
@@ -119,8 +189,9 @@ def _build(folder: Path, breaks: str) -> None:
     (folder / "pyvenv.cfg").write_text(
         f"home = {base.parent}\ninclude-system-site-packages = false\n"
     )
-    (site / "tensorflow").mkdir(parents=True)
-    (site / "tensorflow" / "__init__.py").write_text(f"{TENSORFLOW}\n{breaks}\n")
+    framework = _framework(folder.name)
+    (site / framework).mkdir(parents=True)
+    (site / framework / "__init__.py").write_text(f"{FRAMEWORKS[framework][0]}\n{breaks}\n")
     if folder.name in {"tensorflow", "inconsistent"}:
         (site / "pip").symlink_to(Path(pip.__file__).parent)
     metadata = site / "tensorflow_cpu-2.21.0.dist-info" / "METADATA"

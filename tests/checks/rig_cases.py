@@ -143,7 +143,7 @@ def plan(case: str, *, path: str = "/opt/dlrig/envs/tensorflow") -> Plan:
         name="tensorflow",
         maker="venv",
         python="3.11",
-        requirements=REQUIREMENTS,
+        pins=REQUIREMENTS,
         framework="tensorflow",
         version="2.21.0",
         device="cpu",
@@ -152,7 +152,7 @@ def plan(case: str, *, path: str = "/opt/dlrig/envs/tensorflow") -> Plan:
     return Plan(
         target=case,
         profile=Profile.GPU if gpu else Profile.CPU,
-        decisions=(),
-        environments=(environment,),
+        reasons=(),
+        environments={environment.name: environment},
         actions=(),
     )

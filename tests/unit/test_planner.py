@@ -9,9 +9,10 @@ from facts_of import GTX_1060, base_done, environment, facts_of
 
 from provision import catalogue
 from provision.errors import ImpossiblePlanError, UsageError
-from provision.plan import Plan, Profile, state_digest
+from provision.layout import ENVIRONMENTS
+from provision.plan import CudaPlan, EnvironmentPlan, Plan, Profile, state_digest
 from provision.planner import make_plan
-from provision.wishes import Maker, Wishes
+from provision.wishes import Maker, Modules, Wishes
 
 if TYPE_CHECKING:
     from provision.facts import Facts
@@ -25,7 +26,7 @@ def plan(facts: Facts, **wishes: object) -> Plan:
 
 
 def choice(made: Plan, subject: str) -> str:
-    return next(d.choice for d in made.decisions if d.subject == subject)
+    return next(d.choice for d in made.reasons if d.subject == subject)
 
 
 def test_a_bare_box_gets_everything() -> None:
@@ -39,11 +40,24 @@ def test_a_bare_box_gets_everything() -> None:
         "/etc/profile.d/dlrig.sh",
     ]
     assert choice(made, "environment maker").startswith("venv")
-    assert choice(made, "tensorflow") == "2.21.0"
+    assert choice(made, "tensorflow") == "TensorFlow 2.21.0"
     assert made.variables["environments_wanted"] == [
         {"name": "tensorflow", "python": "", "requirements": [TF]}
     ]
-    assert all(decision.reason for decision in made.decisions)
+    assert all(decision.reason for decision in made.reasons)
+    assert made.driver is None
+    assert made.cuda == CudaPlan()
+    assert list(made.environments) == ["tensorflow"]
+    assert made.environments["tensorflow"] == EnvironmentPlan(
+        name="tensorflow",
+        maker="venv",
+        python="3.11",
+        pins=(TF,),
+        framework="tensorflow",
+        version="2.21.0",
+        device="cpu",
+        path=f"{ENVIRONMENTS}/tensorflow",
+    )
 
 
 def test_a_finished_rig_gets_nothing() -> None:
@@ -114,7 +128,7 @@ def test_drift_of_a_package_and_a_file_is_found_and_only_base_runs() -> None:
 def test_conda_where_its_channel_is_reached() -> None:
     made = plan(facts_of(**REACHED))
     assert choice(made, "environment maker").startswith("conda")
-    assert choice(made, "python") == "3.12"
+    assert made.environments["tensorflow"].python == "3.12"
     assert made.variables["environments_conda_channels"] == [
         "https://conda.anaconda.org/conda-forge"
     ]
@@ -134,17 +148,42 @@ def test_a_wished_maker_wins() -> None:
     ).startswith("venv")
 
 
-def test_a_gpu_gets_a_second_environment_and_a_plain_word_about_the_driver() -> None:
-    made = plan(facts_of(pci_nvidia=GTX_1060))
+def test_a_gpu_gets_a_driver_and_a_second_environment() -> None:
+    made = plan(facts_of(pci_nvidia=GTX_1060, **REACHED))
     assert made.profile is Profile.GPU
-    assert [e.name for e in made.environments] == ["tensorflow", "tensorflow_gpu"]
-    assert "nvidia-cudnn-cu12>=9.3,<9.11" in made.environments[1].requirements
-    assert "10de:1c03" in next(d.reason for d in made.decisions if d.subject == "profile")
-    assert any("No NVIDIA driver is loaded" in warning for warning in made.warnings)
+    assert list(made.environments) == ["tensorflow", "tensorflow_gpu"]
+    gpu = made.environments["tensorflow_gpu"]
+    assert gpu.pins == ("tensorflow[and-cuda]==2.21.0", "nvidia-cudnn-cu12>=9.3.0.75,<9.11")
+    assert (gpu.device, gpu.framework, gpu.version) == ("gpu", "tensorflow", "2.21.0")
+    assert gpu.cuda.startswith("12.")
+    assert "10de:1c03" in next(d.reason for d in made.reasons if d.subject == "profile")
+    assert made.driver is not None
+    assert (made.driver.branch, made.driver.flavour) == (580, "proprietary")
+    assert (made.driver.type, made.driver.end_of_life) == ("LTSB", "2028-06")
+    subjects = [decision.subject for decision in made.reasons]
+    assert subjects == [
+        *("system", "profile", "GPU", "environment maker", "driver", "kernel modules"),
+        *("driver source", "CUDA toolkit", "tensorflow", "tensorflow_gpu"),
+    ]
+    assert all(
+        decision.source and decision.date and decision.confidence
+        for decision in made.reasons
+        if decision.subject in {"GPU", "driver", "kernel modules", "driver source", "CUDA toolkit"}
+    )
+
+
+def test_two_of_a_kind_are_told_as_two() -> None:
+    two = GTX_1060 + GTX_1060.replace("01:00.0", "02:00.0")
+    made = plan(facts_of(pci_nvidia=two))
+    one = plan(facts_of(pci_nvidia=GTX_1060))
+    assert "2 x GeForce GTX 1060 6GB" in next(
+        d.reason for d in made.reasons if d.subject == "profile"
+    )
+    assert (made.driver, made.cuda, made.environments) == (one.driver, one.cuda, one.environments)
 
 
 def test_a_wished_version() -> None:
-    assert choice(plan(facts_of(), tensorflow="<2.20"), "tensorflow") == "2.19.1"
+    assert choice(plan(facts_of(), tensorflow="<2.20"), "tensorflow") == "TensorFlow 2.19.1"
 
 
 @pytest.mark.parametrize(
@@ -173,10 +212,10 @@ def test_a_wished_version() -> None:
         (
             {"os_release": 'ID=ubuntu\nVERSION_ID="26.04"\n'},
             {},
-            "no-fitting-python",
+            "impossible-plan",
             "--environment-maker conda",
         ),
-        ({}, {"tensorflow": "==1.15"}, "no-such-version", "2.21.0"),
+        ({}, {"tensorflow": "==1.15"}, "impossible-plan", "2.21.0"),
     ],
 )
 def test_what_is_impossible_says_why_and_what_is_nearest(
@@ -190,8 +229,56 @@ def test_what_is_impossible_says_why_and_what_is_nearest(
 
 
 def test_a_version_that_is_none_is_a_slip() -> None:
-    with pytest.raises(UsageError, match="not a version specifier"):
+    with pytest.raises(UsageError, match="not a version or a version specifier"):
         plan(facts_of(), tensorflow="newest please")
+
+
+def test_an_impossible_plan_names_what_clashes_and_what_is_near() -> None:
+    with pytest.raises(ImpossiblePlanError) as caught:
+        plan(facts_of(pci_nvidia=GTX_1060, **REACHED), modules=Modules.OPEN)
+    error = caught.value
+    assert error.reference == "impossible-plan"
+    assert [conflict.constraint for conflict in error.conflicts] == [
+        "wish-modules",
+        "no-open-modules",
+    ]
+    rule = error.conflicts[1]
+    assert rule.source in str(error)
+    assert rule.date in str(error)
+    assert [near.change for near in error.nearest] == ["without --modules open"]
+    assert "without --modules open" in error.hint
+    assert "driver 580 (proprietary" in error.nearest[0].gives
+
+
+def test_cards_that_clash_name_each_other() -> None:
+    blackwell = GTX_1060.replace("0x1c03", "0x2b85").replace("01:00.0", "02:00.0")
+    with pytest.raises(ImpossiblePlanError) as caught:
+        plan(facts_of(pci_nvidia=GTX_1060 + blackwell, **REACHED))
+    assert sorted(conflict.constraint for conflict in caught.value.conflicts) == [
+        "no-open-modules",
+        "open-modules-only",
+    ]
+    assert len(caught.value.nearest) == 2
+    assert "GTX 1060" in str(caught.value)
+    assert "RTX 5090" in str(caught.value)
+
+
+def test_a_card_that_nothing_drives_is_left_out_with_the_reason() -> None:
+    fermi = GTX_1060.replace("0x1c03", "0x06c0")
+    made = plan(facts_of(pci_nvidia=fermi))
+    assert made.profile is Profile.CPU
+    assert made.driver is None
+    assert list(made.environments) == ["tensorflow"]
+    assert "last-branch" in {conflict.constraint for conflict in made.conflicts}
+    assert any(warning.startswith("Left out: ") for warning in made.warnings)
+
+
+@pytest.mark.parametrize(("name", "near"), [("tensorflow-gpu", "tensorflow_gpu"), ("jaxx", "jax")])
+def test_an_unknown_environment_is_a_slip(name: str, near: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan(facts_of(), env=(name,))
+    assert caught.value.reference == "unknown-environment"
+    assert f"Did you mean {near}?" in caught.value.hint
 
 
 def test_warnings_name_what_a_person_should_know() -> None:

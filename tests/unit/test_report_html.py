@@ -100,7 +100,7 @@ def test_the_rig_the_plan_and_what_is_installed(acceptance: Acceptance, page: _P
     assert acceptance.verdict.value.capitalize() in page.words
     assert acceptance.facts["system"]["name"] in page.words
     assert acceptance.facts["processor"]["model"] in page.words
-    for decision in acceptance.plan["decisions"]:
+    for decision in acceptance.plan["reasons"]:
         assert decision["choice"] in page.words
         assert decision["reason"] in page.words
         assert decision["source"] in page.words

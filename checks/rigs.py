@@ -138,8 +138,7 @@ class Rig:
         return self._now(msgspec.structs.replace(known, plan=plan))
 
     def _ask(self) -> Transcript:
-        rows = catalogue.load()
-        asked = facts.readings([file.path for file in rows.files], rows.places, rows.gpu_places)
+        asked = facts.readings(catalogue.managed_files(), catalogue.places())
         return gather(self._open(), self.name, asked)
 
     def _now(self, known: Known) -> Rig:

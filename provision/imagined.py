@@ -6,6 +6,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
+from provision.catalogue import places
 from provision.catalogue.gpu_names import same_name
 from provision.errors import UsageError
 from provision.facts import Facts
@@ -24,9 +25,9 @@ from provision.facts.system import System
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.catalogue import Catalogue
-    from provision.catalogue import System as KnownSystem
     from provision.catalogue.gpus import GpuList
+    from provision.catalogue.systems import System as KnownSystem
+    from provision.catalogue.whole import Catalogue
 
 _PREFIXED = re.compile(r"(?:10de:|0x)([0-9a-f]{4})", re.IGNORECASE)
 _BARE = re.compile(r"[0-9a-f]{4}", re.IGNORECASE)
@@ -97,7 +98,7 @@ def imagine(
         firmware=Firmware(secure_boot=secure_boot),
         network={
             place: Reach(reached=True)
-            for place in ("apt", "index", *catalogue.places, *catalogue.gpu_places)
+            for place in ("apt", "index", *(place.name for place in places()))
         },
         unread={},
     )

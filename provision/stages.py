@@ -228,14 +228,14 @@ def _say(run: Run, text: str) -> None:
 
 
 def _load_what_comes_next() -> None:
-    """Import the modules of the stages that always follow."""
+    """Import the modules of the stages that always follow, and what they read."""
     for module in ("provision.planner", "provision.history", "provision.terminal.console"):
         importlib.import_module(module)
+    catalogue.load()
 
 
 def _read(run: Run, rig: RigRun, *, again: bool = False) -> None:
-    known = catalogue.load()
-    readings = facts.readings([file.path for file in known.files], known.places, known.gpu_places)
+    readings = facts.readings(catalogue.managed_files(), catalogue.places())
     with connect(rig.target, run.settings) as connection:
         # While the rig is thinking, load what comes next: the time is free, and it is a quarter of a run
         # that finds nothing to do.

@@ -13,8 +13,8 @@ from provision.planner.solve import Failure, Solution, solve
 from provision.versions import version
 
 if TYPE_CHECKING:
-    from provision.catalogue import Catalogue
     from provision.catalogue.drivers import Branch
+    from provision.catalogue.whole import Catalogue
     from provision.planner.frameworks import Fit
 
 OLDEST = "kepler"

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from compatibility_kinds import Kind
     from compatibility_notes import Notes
 
-    from provision.catalogue import Catalogue, System
+    from provision.catalogue.systems import System
+    from provision.catalogue.whole import Catalogue
     from provision.planner.situation import Card
 
 CARDS = (

@@ -12,8 +12,8 @@ from provision.versions import at_least, version
 if TYPE_CHECKING:
     from compatibility_notes import Notes
 
-    from provision.catalogue import Catalogue
     from provision.catalogue.cuda import Toolkit
+    from provision.catalogue.whole import Catalogue
 
 
 def toolkits(catalogue: Catalogue, notes: Notes) -> Table:

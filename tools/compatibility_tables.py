@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from compatibility_kinds import Kind
     from compatibility_notes import Notes
 
-    from provision.catalogue import Catalogue
     from provision.catalogue.drivers import Branch
+    from provision.catalogue.whole import Catalogue
 
 
 def generations(catalogue: Catalogue, notes: Notes) -> Table:

@@ -20,7 +20,6 @@ class Repository(Row, frozen=True, kw_only=True):
         systems: those it serves.
         signed_modules: its kernel modules are signed by a key that Secure Boot trusts.
         exact_versions: it keeps older releases of a branch, so that an exact version can be had.
-        probe: a URL whose answer shows that it is reached; empty for the system's own archive.
     """
 
     id: str
@@ -28,7 +27,6 @@ class Repository(Row, frozen=True, kw_only=True):
     systems: tuple[str, ...]
     signed_modules: bool
     exact_versions: bool = False
-    probe: str = ""
 
 
 class DriverOffer(Row, frozen=True, kw_only=True):

@@ -37,8 +37,9 @@ from provision.facts.python import Python
 from provision.facts.system import System
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from provision.catalogue.places import Place
     from provision.facts.reading import Reading, Transcript
 
 
@@ -83,19 +84,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 _MAY_FAIL = frozenset({"nvidia_module", "nvidia_proc", "nvidia_smi", "python"})
 
 
-def readings(
-    managed_files: Iterable[str], channels: Mapping[str, str], gpu_channels: Mapping[str, str]
-) -> tuple[Reading, ...]:
+def readings(managed_files: Iterable[str], places: Iterable[Place]) -> tuple[Reading, ...]:
     """Everything to ask a rig.
 
     Args:
         managed_files: paths that the roles put on a rig.
-        channels: places to try to reach from the rig, name → URL.
-        gpu_channels: the same, where the rig has a GPU of NVIDIA's.
+        places: to try to reach from the rig.
     """
     return (
         # First, since they wait for others: meanwhile the rest is read.
-        *network.readings(channels, gpu_channels),
+        *network.readings(places),
         *system.READINGS,
         *processor.READINGS,
         *memory.READINGS,

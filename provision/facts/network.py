@@ -10,8 +10,9 @@ import msgspec
 from provision.facts.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
+    from provision.catalogue.places import Place
     from provision.facts.reading import Transcript
 
 # Whatever the rig has, best first: curl and wget know proxies, certificates and HTTP's answer. Without them
@@ -65,31 +66,19 @@ cat /sys/bus/pci/devices/*/vendor 2>/dev/null | grep -q 0x10de || {
 """
 
 
-def readings(channels: Mapping[str, str], gpu_channels: Mapping[str, str]) -> tuple[Reading, ...]:
-    """Ask for the rig's own apt archive and package index, and for other places.
-
-    Args:
-        channels: places by name → URL.
-        gpu_channels: the same, of those that only rigs with a GPU are asked for.
-    """
+def readings(places: Iterable[Place]) -> tuple[Reading, ...]:
+    """Ask for the rig's own apt archive and package index, and for other places."""
     return (
         Reading(name="reach_apt", command=_PROBE + _APT, limit=8.0),
         Reading(name="reach_index", command=_PROBE + _INDEX, limit=8.0),
         *(
             Reading(
-                name=f"reach_{name}",
-                command=f"{_PROBE}\nprobe {name} {shlex.quote(url)}",
+                name=f"reach_{place.name}",
+                command=f"set -- {place.name}{_WITH_GPU if place.with_gpu else ''}{_PROBE}\n"
+                f"probe {place.name} {shlex.quote(place.url)}",
                 limit=8.0,
             )
-            for name, url in channels.items()
-        ),
-        *(
-            Reading(
-                name=f"reach_{name}",
-                command=f"set -- {name}{_WITH_GPU}{_PROBE}\nprobe {name} {shlex.quote(url)}",
-                limit=8.0,
-            )
-            for name, url in gpu_channels.items()
+            for place in places
         ),
     )
 

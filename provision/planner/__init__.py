@@ -26,7 +26,7 @@ from provision.planner import (
 from provision.planner.solve import Failure, solve
 
 if TYPE_CHECKING:
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.facts import Facts
     from provision.planner.situation import Situation
     from provision.planner.solve import Solution

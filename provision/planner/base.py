@@ -10,7 +10,7 @@ from provision.planner import files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.facts import Facts
 
 ROLE = "base"

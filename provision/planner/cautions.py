@@ -10,7 +10,7 @@ from provision.planner.situation import named
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.planner.cuda import Chosen
     from provision.planner.driver import Candidate
     from provision.planner.situation import Card, Situation

@@ -17,7 +17,7 @@ from provision.wishes import NO_CUDA
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.planner.situation import Situation
 
 SUBJECT = "cuda"

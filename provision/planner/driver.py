@@ -17,8 +17,8 @@ from provision.versions import allows, at_least, wished
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.catalogue import Catalogue
     from provision.catalogue.repositories import Transition
+    from provision.catalogue.whole import Catalogue
     from provision.planner.situation import Card, Situation
 
 SUBJECT = "driver"

@@ -13,7 +13,8 @@ from provision.wishes import Maker, Wishes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.catalogue import Catalogue, System
+    from provision.catalogue.systems import System
+    from provision.catalogue.whole import Catalogue
     from provision.facts import Facts
     from provision.facts.environments import Environment
     from provision.plan import EnvironmentPlan

@@ -9,7 +9,7 @@ from provision.plan import Action
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.facts import Facts
 
 

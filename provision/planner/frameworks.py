@@ -16,7 +16,7 @@ from provision.versions import allows, at_least, version, wished
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.planner.situation import Situation
 
 

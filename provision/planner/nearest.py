@@ -15,7 +15,7 @@ from provision.planner.solve import Solution, solve
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.planner.situation import Card, Situation
     from provision.wishes import Wishes
 

@@ -8,7 +8,7 @@ from provision.layout import ENVIRONMENTS
 from provision.plan import CudaPlan, DriverPlan, EnvironmentPlan
 
 if TYPE_CHECKING:
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.planner.driver import Candidate
     from provision.planner.frameworks import Fit
     from provision.planner.situation import Situation

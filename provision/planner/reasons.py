@@ -11,8 +11,8 @@ from provision.planner.situation import architecture, named
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.catalogue import Catalogue
     from provision.catalogue.rows import Row
+    from provision.catalogue.whole import Catalogue
     from provision.planner.cuda import Chosen
     from provision.planner.driver import Candidate
     from provision.planner.frameworks import Fit

@@ -8,7 +8,7 @@ from provision.errors import ImpossiblePlanError
 from provision.layout import ENVIRONMENTS, PREFIX
 
 if TYPE_CHECKING:
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.facts import Facts
     from provision.plan import Action, EnvironmentPlan
 

@@ -9,8 +9,9 @@ import msgspec
 from provision.wishes import Wishes
 
 if TYPE_CHECKING:
-    from provision.catalogue import Catalogue, System
     from provision.catalogue.drivers import Architecture
+    from provision.catalogue.systems import System
+    from provision.catalogue.whole import Catalogue
     from provision.facts import Facts
 
 
@@ -91,9 +92,7 @@ def of(
         unreached=tuple(
             (row.id, reach.detail or "no answer")
             for row in catalogue.repositories.of(system.id)
-            if row.probe
-            and (reach := facts.network.get(row.id)) is not None
-            and reach.reached is False
+            if (reach := facts.network.get(row.id)) is not None and reach.reached is False
         ),
         maker=maker,
         pythons=pythons,

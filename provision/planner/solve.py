@@ -20,8 +20,8 @@ from provision.wishes import NO_CUDA, Modules
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from provision.catalogue import Catalogue
     from provision.catalogue.frameworks import Kind
+    from provision.catalogue.whole import Catalogue
     from provision.planner.situation import Card
 
 

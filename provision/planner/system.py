@@ -8,7 +8,8 @@ from provision.errors import ImpossiblePlanError
 from provision.plan import Decision
 
 if TYPE_CHECKING:
-    from provision.catalogue import Catalogue, System
+    from provision.catalogue.systems import System
+    from provision.catalogue.whole import Catalogue
     from provision.facts import Facts
 
 _ARCHITECTURE = "x86_64"

@@ -12,8 +12,8 @@ from provision.planner.conflicts import WISH
 from provision.wishes import Wishes
 
 if TYPE_CHECKING:
-    from provision.catalogue import Catalogue
     from provision.catalogue.frameworks import Kind
+    from provision.catalogue.whole import Catalogue
     from provision.planner.frameworks import Fit
     from provision.planner.situation import Card, Situation
 

@@ -20,6 +20,7 @@ from provision.catalogue.cuda import Cuda
 from provision.catalogue.drivers import Architectures, Drivers
 from provision.catalogue.frameworks import Frameworks
 from provision.catalogue.makers import Makers
+from provision.catalogue.places import Places
 from provision.catalogue.repositories import Repositories
 from provision.catalogue.rows import Row, read_bytes
 from provision.catalogue.systems import read_systems
@@ -37,6 +38,7 @@ FORMS = {
     "drivers.toml": Drivers,
     "frameworks.toml": Frameworks,
     "makers.toml": Makers,
+    "places.toml": Places,
     "repositories.toml": Repositories,
 }
 DAY = dt.date(2026, 1, 1)

@@ -51,7 +51,7 @@ from provision.planner.cautions import warnings
 from provision.planner.solve import Failure, Solution, solve
 
 if TYPE_CHECKING:
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
 
 # system → (branch, flavour, repository), CUDA toolkits. Pre-Turing: proprietary modules, no branch after 580, no CUDA
 # after 12.9. NVIDIA's repository for Debian 13 begins with 590, so Debian's own 550 remains there, with its CUDA 12.4;

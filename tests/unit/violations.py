@@ -12,7 +12,7 @@ from packaging.version import Version
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.planner.cuda import Chosen
     from provision.planner.driver import Candidate
     from provision.planner.frameworks import Fit

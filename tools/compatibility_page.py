@@ -16,8 +16,9 @@ import jinja2
 from compatibility_kinds import month
 from compatibility_notes import Notes
 from compatibility_plans import cards, plans
-from compatibility_software import releases, toolkits
+from compatibility_software import conda_builds, releases, system_cudnn, toolkits
 from compatibility_tables import (
+    access,
     branches,
     generations,
     newest_releases,
@@ -33,13 +34,16 @@ TEMPLATE = "compatibility.md.j2"
 SYSTEM = "ubuntu-24.04"
 """For the table of cards."""
 TABLES = (
+    access,
     branches,
     cards,
+    conda_builds,
     generations,
     newest_releases,
     plans,
     releases,
     repositories,
+    system_cudnn,
     systems,
     toolkits,
     transitions,

@@ -85,3 +85,26 @@ def releases(framework: str, catalogue: Catalogue, notes: Notes) -> Table:
         "Sources",
     )
     return Table(columns=columns, rows=tuple(rows))
+
+
+def conda_builds(catalogue: Catalogue, notes: Notes) -> Table:
+    """Releases on conda-forge."""
+    rows = tuple(
+        (
+            catalogue.frameworks.label(row.name),
+            row.version,
+            ", ".join(f"`{build}`" for build in row.builds),
+            notes.mark(row),
+        )
+        for row in catalogue.frameworks.conda_build
+    )
+    return Table(columns=("Framework", "Release", "Builds", "Sources"), rows=rows)
+
+
+def system_cudnn(catalogue: Catalogue, notes: Notes) -> Table:
+    """What the systems' own archives have of cuDNN."""
+    rows = tuple(
+        (catalogue.system(row.system).name, f"`{row.package}`", row.version, notes.mark(row))
+        for row in catalogue.cuda.system_cudnn
+    )
+    return Table(columns=("System", "Package", "cuDNN", "Sources"), rows=rows)

@@ -188,6 +188,23 @@ def repositories(catalogue: Catalogue, notes: Notes) -> Table:
     return Table(columns=columns, rows=tuple(rows))
 
 
+def access(catalogue: Catalogue, notes: Notes) -> Table:
+    """How a system reaches a repository that is not its own."""
+    rows = tuple(
+        (
+            catalogue.system(row.system).name,
+            f"`{row.url}`",
+            f"`{row.keyring}`",
+            f"`{row.key}`" if row.key else "not read",
+            f"`{row.keyring_sha256}`" if row.keyring_sha256 else "not read",
+            notes.mark(row),
+        )
+        for row in catalogue.repositories.access
+    )
+    columns = ("System", "Archive", "Keyring package", "Key", "SHA-256 of the keyring", "Sources")
+    return Table(columns=columns, rows=rows)
+
+
 def transitions(catalogue: Catalogue, notes: Notes) -> Table:
     """Branches that are there as a way to another one."""
     rows = tuple(

@@ -58,6 +58,14 @@ class Quirk(Row, frozen=True, kw_only=True):
     statement: str
 
 
+class SystemCudnn(Row, frozen=True, kw_only=True):
+    """The cuDNN that a system's own archive has."""
+
+    system: str
+    version: str
+    package: str
+
+
 class Cuda(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of ``cuda.toml``; toolkits newest first."""
 
@@ -66,6 +74,7 @@ class Cuda(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     target: tuple[Target, ...]
     cudnn: tuple[Cudnn, ...]
     quirk: tuple[Quirk, ...] = ()
+    system_cudnn: tuple[SystemCudnn, ...] = ()
 
     def family_of(self, version: str) -> Family:
         """The major version's row.

@@ -69,6 +69,14 @@ class Release(Row, frozen=True, kw_only=True):
         return any(version(own) <= version(compute_capability) for own in self.ptx)
 
 
+class CondaBuild(Row, frozen=True, kw_only=True):
+    """A release on conda-forge, and the CUDA that its builds were made with (``cuda129``), or ``cpu``."""
+
+    name: str
+    version: str
+    builds: tuple[str, ...]
+
+
 class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An environment that can be made.
 
@@ -91,6 +99,7 @@ class Frameworks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     labels: dict[str, str]
     environment: tuple[Kind, ...]
     release: tuple[Release, ...]
+    conda_build: tuple[CondaBuild, ...] = ()
 
     def of(self, framework: str) -> tuple[Release, ...]:
         """A framework's releases, newest first."""

@@ -29,6 +29,26 @@ class Repository(Row, frozen=True, kw_only=True):
     exact_versions: bool = False
 
 
+class Access(Row, frozen=True, kw_only=True):
+    """How a system reaches a repository that is not its own.
+
+    Attributes:
+        repository: which.
+        system: from where.
+        url: of the flat archive.
+        keyring: the package that brings its key, below the URL.
+        keyring_sha256: of that package, hexadecimal; empty where it was not read.
+        key: its key's id or fingerprint; empty where it was not read.
+    """
+
+    repository: str
+    system: str
+    url: str
+    keyring: str
+    keyring_sha256: str = ""
+    key: str = ""
+
+
 class DriverOffer(Row, frozen=True, kw_only=True):
     """A branch that a repository offers.
 
@@ -106,6 +126,7 @@ class Repositories(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """All of ``repositories.toml``; the preferred repository first."""
 
     repository: tuple[Repository, ...]
+    access: tuple[Access, ...]
     driver: tuple[DriverOffer, ...]
     transition: tuple[Transition, ...]
     names: tuple[Names, ...]

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import ansible_runner
@@ -65,6 +66,9 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     failures: dict[str, ApplyError]
 
 
+_LONGEST_FOLDER = 40
+"""Letters; 108 less what dlrig, Ansible and ssh put behind it."""
+
 _STATUS = {
     "runner_on_ok": "ok",
     "runner_on_skipped": "skipped",
@@ -103,22 +107,25 @@ def apply(
     hosts.write_text(json.dumps(_hosts(jobs, settings, inventory), indent=1))
     hosts.chmod(0o600)
     watcher = _Watcher(names, on_step)
-    runner = ansible_runner.run(
-        private_data_dir=str(folder),
-        ident="ansible",
-        playbook=str(bundled("playbooks") / "site.yml"),
-        inventory=[*([inventory] if inventory else []), str(hosts)],
-        limit=",".join(names),
-        cmdline=f"--tags {','.join(jobs[0].plan.roles)}"
-        + (" --ask-become-pass" if become_password else ""),
-        passwords={r"^BECOME password.*:\s*?$": become_password} if become_password else None,
-        envvars=_environment(settings),
-        settings={"suppress_ansible_output": True, "idle_timeout": 0, "job_timeout": 0},
-        # Otherwise ansible-runner writes passwords to a file below the folder.
-        suppress_env_files=True,
-        quiet=True,
-        event_handler=watcher.handle,
-    )
+    # Ansible finds a connection that is still open by host name, port and user alone. Two machines can go by one
+    # name, in two SSH configurations or before and after a reinstallation, so each run has its own.
+    with tempfile.TemporaryDirectory(prefix="dlrig-", dir=_place_for_sockets()) as sockets:
+        runner = ansible_runner.run(
+            private_data_dir=str(folder),
+            ident="ansible",
+            playbook=str(bundled("playbooks") / "site.yml"),
+            inventory=[*([inventory] if inventory else []), str(hosts)],
+            limit=",".join(names),
+            cmdline=f"--tags {','.join(jobs[0].plan.roles)}"
+            + (" --ask-become-pass" if become_password else ""),
+            passwords={r"^BECOME password.*:\s*?$": become_password} if become_password else None,
+            envvars=_environment(settings) | {"ANSIBLE_SSH_CONTROL_PATH_DIR": sockets},
+            settings={"suppress_ansible_output": True, "idle_timeout": 0, "job_timeout": 0},
+            # Otherwise ansible-runner writes passwords to a file below the folder.
+            suppress_env_files=True,
+            quiet=True,
+            event_handler=watcher.handle,
+        )
     if runner.status == "canceled":
         raise KeyboardInterrupt
     if runner.rc != 0 and not watcher.failures:
@@ -256,6 +263,11 @@ def _environment(settings: Settings) -> dict[str, str]:
         "ANSIBLE_SSH_ARGS": " ".join(ssh),
         "ANSIBLE_FORKS": str(max(10, 4 * (os.cpu_count() or 1))),
     }
+
+
+def _place_for_sockets() -> str | None:
+    """The usual folder of temporary files, unless the path of a socket in it would be too long (unix(7))."""
+    return None if len(tempfile.gettempdir()) <= _LONGEST_FOLDER else "/tmp"  # noqa: S108 - the folder in it is private
 
 
 def _require_ssh(jobs: Sequence[Job]) -> None:

@@ -55,7 +55,7 @@ def reach(box: Box, user: str = "rigger") -> tuple[str, ...]:
     return (box.target_for(user), "--ssh-config", str(box.ssh_config))
 
 
-def start(state: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(state: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Start the command in a process group of its own, to be stopped in the middle."""
     return subprocess.Popen(
         [*DLRIG, *arguments],
@@ -64,5 +64,5 @@ def start(state: Path, *arguments: str) -> subprocess.Popen[str]:
         stdin=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-        env={**os.environ, "DLRIG_STATE": str(state), "COLUMNS": "200"},
+        env={**os.environ, "DLRIG_STATE": str(state), "COLUMNS": "200", **environment},
     )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import signal
+import tempfile
 import time
 from typing import TYPE_CHECKING
 
+import pytest
 from rigs import dlrig, reach, start
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from provision.box import Box
@@ -47,12 +49,21 @@ def end(run: subprocess.Popen[str]) -> str:
     return out
 
 
-def test_three_cuts_and_a_finished_rig(tmp_path: Path, fresh_box: Callable[..., Box]) -> None:
+@pytest.fixture
+def scratch() -> Iterator[str]:
+    """Temporary files of a run that is killed, which nobody else removes; the path of a socket must be short."""
+    with tempfile.TemporaryDirectory(prefix="cut-") as folder:
+        yield folder
+
+
+def test_three_cuts_and_a_finished_rig(
+    tmp_path: Path, fresh_box: Callable[..., Box], scratch: str
+) -> None:
     box = fresh_box(wheels=True)
     up = ("up", *reach(box), "--yes", *STEPS, "-v")
 
     # 1. The controller is killed, with everything it started, while apt unpacks packages.
-    run = start(tmp_path, *up)
+    run = start(tmp_path, *up, TMPDIR=scratch)
     wait_for(lambda: runs(box, "dpkg .*--unpack"), "apt begins to unpack")
     os.killpg(run.pid, signal.SIGKILL)
     end(run)

@@ -39,8 +39,10 @@ def play_argv(box: Box, user: str, variables: dict[str, Any], *options: str) -> 
     return [str(tool), "-i", f"{box.name},", "-e", extra, "site.yml", *options]
 
 
-def settings() -> dict[str, str]:
-    return {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
+def settings(box: Box) -> dict[str, str]:
+    # Ansible finds open connections by name and user, and other tests have boxes of the same name.
+    sockets = {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(box.ssh_config.parent / "cp")}
+    return {**os.environ, **sockets, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
 
 
 def play(
@@ -54,7 +56,7 @@ def play(
     done = subprocess.run(
         play_argv(box, user, variables, *options),
         cwd=ROOT / "playbooks",
-        env=settings(),
+        env=settings(box),
         capture_output=True,
         text=True,
         timeout=LIMIT,
@@ -183,7 +185,7 @@ def test_a_run_without_power_is_finished_by_the_next(provisioned: Box) -> None:
     first = subprocess.Popen(
         play_argv(provisioned, "rigger", {}, "--tags", "environments"),
         cwd=ROOT / "playbooks",
-        env=settings(),
+        env=settings(provisioned),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

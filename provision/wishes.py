@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from provision.errors import UsageError
-from provision.versions import wished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,6 +167,8 @@ def _check_versions(wishes: Wishes) -> None:
         value: str | tuple[str, ...] = getattr(wishes, name)
         for each in (value,) if isinstance(value, str) else value:
             if each and not (name == "cuda" and each == NO_CUDA):
+                from provision.versions import wished  # noqa: PLC0415 - most runs wish no version
+
                 spec = wished(each, f"--{name}", example)
                 if name == "python" and _PATCH.fullmatch(spec):
                     raise UsageError(

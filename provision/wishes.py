@@ -11,7 +11,7 @@ import msgspec
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 class Maker(enum.StrEnum):
@@ -93,8 +93,19 @@ _PATCH = re.compile(r"==\s*\d+\.\d+\.\d+")
 PREFIX = "dlrig_"
 
 
-def with_variables(wishes: Wishes, variables: Mapping[str, Any], where: str) -> Wishes:
-    """Fill what the options left at its default from an inventory's ``dlrig_*`` variables.
+def with_variables(
+    wishes: Wishes,
+    variables: Mapping[str, Any],
+    where: str,
+    given: Collection[str] = (),
+) -> Wishes:
+    """Fill what the options left open from an inventory's ``dlrig_*`` variables.
+
+    Args:
+        wishes: the options'.
+        variables: the host's.
+        where: what an error names.
+        given: wishes that stood on the command line; their default counts as an answer too.
 
     Raises:
         UsageError: a variable of that prefix is unknown or has a wrong value.
@@ -107,7 +118,7 @@ def with_variables(wishes: Wishes, variables: Mapping[str, Any], where: str) -> 
     options = {
         name: value
         for name, value in msgspec.to_builtins(wishes).items()
-        if value != msgspec.to_builtins(Wishes())[name]
+        if name in given or value != msgspec.to_builtins(Wishes())[name]
     }
     return make_wishes({**asked, **options}, where)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
+from click import get_current_context
+from click.core import ParameterSource
 
 from provision.errors import UsageError
 
@@ -193,12 +195,15 @@ def make_run(chosen: dict[str, Any]) -> Run:
     settings = _settings(chosen, interactive=not chosen.get("yes", False))
     password = _password(chosen)
     wished = make_wishes_from(chosen)
+    given = _given(chosen)
     return Run(
         rigs=[
             RigRun(
                 target=target,
                 id=new_id(),
-                wishes=with_variables(wished, target.variables, f"inventory, host {target.name}"),
+                wishes=with_variables(
+                    wished, target.variables, f"inventory, host {target.name}", given
+                ),
                 password=password,
             )
             for target in targets
@@ -230,6 +235,13 @@ def make_wishes_from(chosen: dict[str, Any]) -> Wishes:
     return make_wishes(
         {name: chosen[name] for name in Wishes.__struct_fields__ if name in chosen}, "options"
     )
+
+
+def _given(chosen: dict[str, Any]) -> frozenset[str]:
+    """The options that stood on the command line, with whatever value."""
+    context = get_current_context()
+    typed = ParameterSource.COMMANDLINE
+    return frozenset(name for name in chosen if context.get_parameter_source(name) is typed)
 
 
 def console_for(chosen: dict[str, Any]) -> Console:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from provision.plan import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from provision.catalogue.repositories import Repository
     from provision.catalogue.rows import Row
 
 WISH = "you"
@@ -25,6 +26,19 @@ def from_row(constraint: str, subject: str, statement: str, row: Row) -> Conflic
         date=row.date.isoformat(),
         confidence=row.confidence,
     )
+
+
+def unreached(
+    repository: Repository, reasons: Mapping[str, str], subject: str
+) -> Iterator[Conflict]:
+    """That the rig does not reach a repository, where it does not; ``reasons`` by its id."""
+    if repository.id in reasons:
+        yield Conflict(
+            constraint="unreached-repository",
+            subject=subject,
+            statement=f"{repository.name} is not reached from the rig ({reasons[repository.id]})",
+            source=FACT,
+        )
 
 
 def cover(excluded: Sequence[Sequence[frozenset[Conflict]]]) -> tuple[Conflict, ...]:

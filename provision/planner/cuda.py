@@ -9,7 +9,7 @@ import msgspec
 from provision.catalogue.cuda import Quirk, Toolkit
 from provision.catalogue.repositories import CudaOffer
 from provision.plan import Conflict
-from provision.planner.conflicts import FACT, WISH, cover, from_row
+from provision.planner.conflicts import WISH, cover, from_row, unreached
 from provision.planner.situation import named
 from provision.versions import allows, at_least, version, wished
 from provision.wishes import NO_CUDA
@@ -158,14 +158,7 @@ def _against_offer(
         ]
         has = ", ".join(offers) or "no CUDA toolkit"
         yield from_row("offered-toolkits", SUBJECT, f"{row.name} has {has} for {system.name}", row)
-    detail = dict(situation.unreached).get(repository)
-    if detail:
-        yield Conflict(
-            constraint="unreached-repository",
-            subject=SUBJECT,
-            statement=f"{row.name} is not reached from the rig ({detail})",
-            source=FACT,
-        )
+    yield from unreached(row, dict(situation.unreached), SUBJECT)
 
 
 def _against_driver(toolkit: Toolkit, driver: str, catalogue: Catalogue) -> Iterator[Conflict]:

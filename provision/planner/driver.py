@@ -10,7 +10,7 @@ import msgspec
 from provision.catalogue.drivers import Branch
 from provision.catalogue.repositories import DriverOffer, Flavour, Repository
 from provision.plan import Conflict
-from provision.planner.conflicts import FACT, WISH, from_row
+from provision.planner.conflicts import FACT, WISH, from_row, unreached
 from provision.planner.situation import architecture, named
 from provision.versions import allows, at_least, wished
 
@@ -178,14 +178,7 @@ def _against_repository(
         (only,) = candidate.offer.flavours
         statement = f"{repository.name} has {branch} with {only} kernel modules only"
         yield from_row("offered-flavours", SUBJECT, statement, candidate.offer)
-    detail = dict(situation.unreached).get(repository.id)
-    if detail:
-        yield Conflict(
-            constraint="unreached-repository",
-            subject=SUBJECT,
-            statement=f"{repository.name} is not reached from the rig ({detail})",
-            source=FACT,
-        )
+    yield from unreached(repository, dict(situation.unreached), SUBJECT)
 
 
 def _transition(candidate: Candidate, system: str, catalogue: Catalogue) -> Transition | None:

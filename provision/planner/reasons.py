@@ -66,7 +66,11 @@ def choices(solution: Solution, catalogue: Catalogue) -> Iterator[Decision]:
         yield from _driver(solution.driver, situation, catalogue)
         yield from _toolkits(solution, catalogue)
     for fit in solution.fits:
-        yield from _environment(fit, situation, catalogue)
+        beside = any(
+            other.device == "gpu" and other.release.name == fit.release.name
+            for other in solution.fits
+        )
+        yield _environment(fit, situation, catalogue, beside=beside)
 
 
 def _driver(candidate: Candidate, situation: Situation, catalogue: Catalogue) -> Iterator[Decision]:
@@ -199,7 +203,7 @@ def _why_toolkit(chosen: Chosen, solution: Solution, catalogue: Catalogue) -> st
     return "; ".join([f"{tail}, from {where}", *parts])
 
 
-def _environment(fit: Fit, situation: Situation, catalogue: Catalogue) -> Iterator[Decision]:
+def _environment(fit: Fit, situation: Situation, catalogue: Catalogue, *, beside: bool) -> Decision:
     release = fit.release
     label = catalogue.frameworks.label(release.name)
     rows = catalogue.frameworks.of(release.name)
@@ -208,7 +212,7 @@ def _environment(fit: Fit, situation: Situation, catalogue: Catalogue) -> Iterat
     why = "the newest release" if newest else "the newest release that fits"
     if wish:
         why = f"you asked for {wish}; {why} of it"
-    elif not newest and fit.device == "cpu":
+    elif not newest and fit.device == "cpu" and beside:
         why = "the release of the GPU environment, so that figures can be compared"
     if fit.device == "gpu":
         why += f"; made with CUDA {release.cuda}, which it brings along"
@@ -216,7 +220,7 @@ def _environment(fit: Fit, situation: Situation, catalogue: Catalogue) -> Iterat
         if bound:
             why += f"; {', '.join(bound)}, because newer ones have no code for these GPUs"
     why += f"; Python {fit.python}" + _why_python(fit, situation)
-    yield _decision(fit.kind.name, f"{label} {release.version}", why, release)
+    return _decision(fit.kind.name, f"{label} {release.version}", why, release)
 
 
 def _why_python(fit: Fit, situation: Situation) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hypothesis import settings
 from pytest_socket import disable_socket
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# The same examples every time, so that a failure is somebody's change. To look for more: HYPOTHESIS_PROFILE=default
+settings.register_profile("same", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(autouse=True)

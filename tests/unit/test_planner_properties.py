@@ -216,7 +216,8 @@ def stated(wishes: Wishes) -> list[tuple[str, str]]:
 def told(wish: tuple[str, str], conflict: Any) -> bool:  # noqa: ANN401 - a Conflict
     name, value = wish
     same = conflict.constraint == f"wish-{name.replace('_', '-')}"
-    return same and (name != "cuda" or conflict.statement.endswith(f" {value}"))
+    asked = conflict.statement.partition(" (")[0]
+    return same and (name != "cuda" or asked.endswith(f" {value}"))
 
 
 def only_these(wishes: Wishes, kept: list[tuple[str, str]]) -> Wishes:

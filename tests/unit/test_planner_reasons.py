@@ -110,3 +110,10 @@ def test_an_environment() -> None:
     assert "you asked for 2.19.1" in beside.reason
     own = why("tensorflow", T4, maker="venv", pythons=("3.12",))
     assert "Python 3.12, the rig's own" in own.reason
+
+
+def test_a_cpu_environment_alone_is_compared_with_nothing() -> None:
+    """On a rig without GPUs, an older release is there because of its Python."""
+    jax = why("jax", pythons=("3.11",), maker="venv", env=("jax",))
+    assert jax.choice == "JAX 0.10.2"
+    assert jax.reason.startswith("the newest release that fits; Python 3.11")

@@ -139,3 +139,10 @@ def test_python_is_chosen_by_its_series(text: str) -> None:
 
 def test_a_blank_wish_is_none() -> None:
     assert make_wishes({"torch": " ", "driver": " 580 "}, "options") == Wishes(driver="580")
+
+
+def test_an_option_undoes_a_variable_also_with_its_default() -> None:
+    variables = {"dlrig_modules": "open", "dlrig_cuda": ["12.9"]}
+    assert with_variables(Wishes(), variables, "host").modules is Modules.OPEN
+    undone = with_variables(Wishes(), variables, "host", given={"modules"})
+    assert undone == Wishes(cuda=("12.9",))

@@ -102,14 +102,16 @@ def _software(facts: Facts) -> Iterator[Row]:
 
 
 def _reach(facts: Facts) -> Iterator[Row]:
-    names = {"apt": "apt archive", "index": "package index"}
+    names = {"apt": "Apt archive", "index": "Package index", "nvidia": "NVIDIA's repository"}
     for place, reach in sorted(facts.network.items()):
+        if place == "nvidia" and not facts.gpus:
+            continue
         answer = {True: "reached", False: "not reached", None: "not asked"}[reach.reached]
         # curl ends its message with 000 where no server answered.
         detail = line(reach.detail).removesuffix(" 000")
         proof = {"http": "HTTP " * detail.isdigit(), "port": "only the port was tried "}
         shown = f"{answer} · {proof.get(reach.how, '')}{detail}".rstrip(" ·")
-        yield Row(names.get(place, line(place, 40)).capitalize(), shown, reach.reached is False)
+        yield Row(names.get(place, line(place, 40).capitalize()), shown, reach.reached is False)
 
 
 def _unread(facts: Facts) -> Iterator[Row]:

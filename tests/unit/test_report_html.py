@@ -104,6 +104,9 @@ def test_the_rig_the_plan_and_what_is_installed(acceptance: Acceptance, page: _P
         assert decision["choice"] in page.words
         assert decision["reason"] in page.words
         assert decision["source"] in page.words
+    assert "Packages and pins" in page.words
+    for planned in acceptance.plan["environments"].values():
+        assert ", ".join(planned["pins"]) in page.words
     for action in acceptance.plan["actions"]:
         assert f"{action['present']} → {action['wanted']}" in page.words
     for environment in acceptance.facts["environments"]["present"].values():

@@ -57,6 +57,11 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+WISH = "you"
+FACT = "the rig"
+"""Sources that need no naming: what was asked for, and what was found."""
+
+
 class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     """A constraint that excludes something.
 

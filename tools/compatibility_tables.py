@@ -211,7 +211,7 @@ def transitions(catalogue: Catalogue, notes: Notes) -> Table:
         (
             str(row.branch),
             str(row.to),
-            next(one.name for one in catalogue.repositories.repository if one.id == row.repository),
+            catalogue.repositories.get(row.repository).name,
             ", ".join(catalogue.system(name).name for name in row.systems),
             notes.mark(row),
         )

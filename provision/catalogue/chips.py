@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from importlib import resources
-from typing import Literal
-
 import msgspec
 
-Confidence = Literal["high", "medium", "low"]
+from provision.catalogue.rows import Row, read_toml
 
 
-class Chip(msgspec.Struct, frozen=True, kw_only=True):
+class Chip(Row, frozen=True, kw_only=True):
     """A chip, or all whose code name begins so; ``compute_capability`` is "6.1", empty for none known."""
 
     chip: str
     architecture: str
     compute_capability: str
-    source: str
-    date: dt.date
-    confidence: Confidence
 
 
-class _ChipRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _ChipRow(Row, frozen=True, kw_only=True):
     architecture: str
     compute_capability: dict[str, str]
-    source: str
-    date: dt.date
-    confidence: Confidence
 
 
 class _ChipFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,8 +42,7 @@ def load_chips() -> ChipList:
     Raises:
         msgspec.ValidationError: the file is wrong.
     """
-    text = (resources.files("provision") / "catalog" / "chips.toml").read_bytes()
-    rows = msgspec.toml.decode(text, type=_ChipFile).chip
+    rows = read_toml("chips.toml", _ChipFile).chip
     return ChipList(
         tuple(
             Chip(

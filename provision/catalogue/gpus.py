@@ -9,12 +9,12 @@ from __future__ import annotations
 import bisect
 import functools
 import re
-from importlib import resources
 
 import msgspec
 
-from provision.catalogue.chips import ChipList, Confidence, load_chips
+from provision.catalogue.chips import ChipList, load_chips
 from provision.catalogue.gpu_names import Names
+from provision.catalogue.rows import Confidence, read_bytes
 
 BLOCK = 0x80
 """From about 0x1180 on, NVIDIA gives each chip a block of 128 device ids (NVIDIA/gpu-admin-tools,
@@ -225,6 +225,5 @@ def load_gpus() -> GpuList:
     Raises:
         msgspec.ValidationError: a file of them is wrong (a test loads them).
     """
-    folder = resources.files("provision") / "catalog"
-    file = msgspec.json.decode((folder / "gpus.json").read_bytes(), type=GpuFile)
+    file = msgspec.json.decode(read_bytes("gpus.json"), type=GpuFile)
     return GpuList(file, load_chips())

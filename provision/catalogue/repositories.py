@@ -132,6 +132,17 @@ class Repositories(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     names: tuple[Names, ...]
     cuda: tuple[CudaOffer, ...]
 
+    def get(self, repository: str) -> Repository:
+        """The repository with that id.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for row in self.repository:
+            if row.id == repository:
+                return row
+        raise KeyError(repository)
+
     def of(self, system: str) -> tuple[Repository, ...]:
         """Those that serve a system."""
         return tuple(row for row in self.repository if system in row.systems)

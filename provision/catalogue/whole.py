@@ -14,7 +14,7 @@ from provision.catalogue.roles import ManagedFile, read_roles
 from provision.catalogue.systems import System, read_systems
 
 
-class Catalogue(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Everything that the planner knows beyond the facts."""
 
     architectures: Architectures

@@ -17,7 +17,7 @@ from provision.cli.options import (
     write_each,
     write_json,
 )
-from provision.errors import Exit, ImpossiblePlanError, UsageError
+from provision.errors import DlrigError, Exit, ImpossiblePlanError, UsageError
 
 if TYPE_CHECKING:
     from provision.pipeline import RigRun
@@ -75,20 +75,21 @@ def plan(**chosen: Any) -> int:  # noqa: ANN401 - the shared options
 
 
 def _document(rig: RigRun) -> Plan | NoPlan:
-    return rig.plan or no_plan(rig.target.name, rig.error)
+    return no_plan(rig.target.name, rig.error) if rig.error else rig.known_plan
 
 
-def no_plan(target: str, error: Exception | None) -> NoPlan:
+def no_plan(target: str, error: DlrigError) -> NoPlan:
     """What stands in the place of a plan, in JSON."""
     from provision.plan import NoPlan  # noqa: PLC0415
 
+    why = error if isinstance(error, ImpossiblePlanError) else None
     return NoPlan(
         target=target,
-        what=getattr(error, "what", "") or "the rig has no plan",
-        hint=getattr(error, "hint", ""),
-        reference=getattr(error, "reference", ""),
-        conflicts=getattr(error, "conflicts", ()),
-        nearest=getattr(error, "nearest", ()),
+        what=error.what,
+        hint=error.hint,
+        reference=error.reference,
+        conflicts=why.conflicts if why else (),
+        nearest=why.nearest if why else (),
     )
 
 

@@ -12,7 +12,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from provision.errors import ImpossiblePlanError, UsageError
-from provision.plan import Plan, Profile
+from provision.plan import FACT, WISH, Plan, Profile
 from provision.planner import (
     base,
     cautions,
@@ -114,7 +114,7 @@ def _said(failure: Failure) -> list[str]:
     for conflict in failure.conflicts:
         sure = f", {conflict.confidence} confidence" if conflict.confidence else ""
         when = f", {conflict.date}{sure}" if conflict.date else ""
-        own = conflict.source in {"you", "the rig"}
+        own = conflict.source in {WISH, FACT}
         words.append(conflict.statement + ("" if own else f" [{conflict.source}{when}]"))
     return words
 

@@ -69,11 +69,7 @@ def _about_toolkit(chosen: Chosen, situation: Situation, catalogue: Catalogue) -
     version = chosen.toolkit.version
     gcc = chosen.offer.gcc or catalogue.system(situation.system).gcc
     if chosen.offer.confidence == "low":
-        where = next(
-            row.name
-            for row in catalogue.repositories.repository
-            if row.id == chosen.offer.repository
-        )
+        where = catalogue.repositories.get(chosen.offer.repository).name
         yield f"That {where} has CUDA {version} for this system is likely, and was not confirmed."
     if not chosen.compiler:
         limit = chosen.toolkit.gcc

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.plan import Conflict
+from provision.plan import FACT, WISH, Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from provision.catalogue.repositories import Repository
     from provision.catalogue.rows import Row
-
-WISH = "you"
-FACT = "the rig"
 
 
 def from_row(constraint: str, subject: str, statement: str, row: Row) -> Conflict:

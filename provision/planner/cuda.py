@@ -8,8 +8,8 @@ import msgspec
 
 from provision.catalogue.cuda import Quirk, Toolkit
 from provision.catalogue.repositories import CudaOffer
-from provision.plan import Conflict
-from provision.planner.conflicts import WISH, cover, from_row, unreached
+from provision.plan import WISH, Conflict
+from provision.planner.conflicts import cover, from_row, unreached
 from provision.planner.situation import named
 from provision.versions import allows, at_least, version, wished
 from provision.wishes import NO_CUDA
@@ -147,7 +147,7 @@ def _asked(wish: str, catalogue: Catalogue) -> Conflict:
 def _against_offer(
     repository: str, offer: CudaOffer | None, situation: Situation, catalogue: Catalogue
 ) -> Iterator[Conflict]:
-    row = next(r for r in catalogue.repositories.repository if r.id == repository)
+    row = catalogue.repositories.get(repository)
     system = catalogue.system(situation.system)
     if offer is None:
         offers = [

@@ -9,8 +9,8 @@ import msgspec
 
 from provision.catalogue.drivers import Branch
 from provision.catalogue.repositories import DriverOffer, Flavour, Repository
-from provision.plan import Conflict
-from provision.planner.conflicts import FACT, WISH, from_row, unreached
+from provision.plan import FACT, WISH, Conflict
+from provision.planner.conflicts import from_row, unreached
 from provision.planner.situation import architecture, named
 from provision.versions import allows, at_least, wished
 

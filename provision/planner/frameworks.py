@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from provision.catalogue.frameworks import Kind, Release
-from provision.plan import Conflict
-from provision.planner.conflicts import FACT, WISH, cover, from_row
+from provision.plan import FACT, WISH, Conflict
+from provision.planner.conflicts import cover, from_row
 from provision.planner.situation import Card, named
 from provision.versions import allows, at_least, version, wished
 

@@ -54,7 +54,7 @@ def _changes(situation: Situation, catalogue: Catalogue) -> Iterator[tuple[str, 
         words = "with --environment-maker conda, which brings a Python of its own"
         yield words, _change(maker="conda", pythons=catalogue.conda.pythons)
     for repository, _ in situation.unreached:
-        name = next(r.name for r in catalogue.repositories.repository if r.id == repository)
+        name = catalogue.repositories.get(repository).name
         yield f"with {name} in reach of the rig (a proxy, a mirror)", _reached(repository)
     if situation.secure_boot:
         yield "with Secure Boot switched off in the firmware", _change(secure_boot=False)

@@ -183,9 +183,7 @@ def _toolkits(solution: Solution, catalogue: Catalogue) -> Iterator[Decision]:
 
 
 def _why_toolkit(chosen: Chosen, solution: Solution, catalogue: Catalogue) -> str:
-    where = next(
-        row.name for row in catalogue.repositories.repository if row.id == chosen.offer.repository
-    )
+    where = catalogue.repositories.get(chosen.offer.repository).name
     if chosen.wish:
         return f"you asked for {chosen.wish}; from {where}"
     gcc = chosen.offer.gcc or catalogue.system(solution.situation.system).gcc

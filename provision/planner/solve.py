@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import msgspec
 
-from provision.plan import Conflict
+from provision.plan import WISH, Conflict
 from provision.planner import cuda, driver, fewer, frameworks, wanted
-from provision.planner.conflicts import WISH, cover
+from provision.planner.conflicts import cover
 from provision.planner.cuda import Chosen
 from provision.planner.driver import Candidate
 from provision.planner.frameworks import NO_GPU, Fit
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from provision.catalogue.frameworks import Kind
     from provision.catalogue.whole import Catalogue
-    from provision.planner.situation import Card
 
 
 class Solution(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -55,19 +53,8 @@ class Failure:
         return self._why()
 
 
-_answers: WeakKeyDictionary[Catalogue, dict[Situation, Solution | Failure]] = WeakKeyDictionary()
 _MOST = 10_000
 """Answers that are kept: a thousand rigs with a few relaxed variants each."""
-
-
-def solve(situation: Situation, catalogue: Catalogue) -> Solution | Failure:
-    """Decide; rigs in the same situation share the answer."""
-    known = _answers.setdefault(catalogue, {})
-    if situation not in known:
-        if len(known) >= _MOST:
-            known.clear()
-        known[situation] = _solve(situation, catalogue)
-    return known[situation]
 
 
 def _needed(
@@ -82,11 +69,13 @@ def _needed(
     return conflicts
 
 
-def _solve(situation: Situation, catalogue: Catalogue) -> Solution | Failure:
+@functools.lru_cache(maxsize=_MOST)
+def solve(situation: Situation, catalogue: Catalogue) -> Solution | Failure:
+    """Decide; rigs in the same situation share the answer."""
     left_out: list[Conflict] = []
     driven = []
     for card in situation.cards:
-        why = _too_old(card, situation, catalogue)
+        why = _too_old(wanted.relaxed(situation, (card,)), catalogue)
         left_out += why
         driven += [] if why else [card]
     here = msgspec.structs.replace(situation, cards=tuple(driven))
@@ -100,9 +89,9 @@ def _solve(situation: Situation, catalogue: Catalogue) -> Solution | Failure:
     return answer
 
 
-def _too_old(card: Card, situation: Situation, catalogue: Catalogue) -> tuple[Conflict, ...]:
-    """Why no driver of this system drives the card, whatever else is asked or missing."""
-    alone = wanted.relaxed(situation, (card,))
+@functools.lru_cache(maxsize=_MOST)
+def _too_old(alone: Situation, catalogue: Catalogue) -> tuple[Conflict, ...]:
+    """Why no driver of this system drives the one card, whatever else is asked or missing."""
     excluded = []
     for candidate in driver.candidates(alone, catalogue):
         why = list(driver.objections(candidate, alone, catalogue))

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from provision.plan import Conflict
+from provision.plan import WISH, Conflict
 from provision.planner import frameworks
-from provision.planner.conflicts import WISH
 from provision.wishes import Wishes
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from provision.plan import FACT, WISH
 from provision.report.text import count_of
 from provision.results import Status
 from provision.terminal.console import arrow, safe, symbol
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from provision.plan import Conflict, Decision, Nearest, Plan
-
-OWN = {"you", "the rig", ""}
-"""Sources that need no naming: what was asked for, and what was found."""
 
 
 def show_plan(console: Console, plan: Plan, *, sources: bool = False) -> None:
@@ -67,7 +65,7 @@ def show_conflicts(
 
 def source_of(source: str, date: str, confidence: str) -> str:
     """``source: NVIDIA's driver life cycle, read 2026-11-22, high confidence``."""
-    if source in OWN:
+    if source in {WISH, FACT, ""}:
         return ""
     read = f", read {date}" if date else ""
     sure = f", {confidence} confidence" if confidence else ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from provision import decode
 from provision.connection import Settings
 from provision.errors import UsageError
 from provision.inventory import read_inventory
@@ -93,7 +94,7 @@ def plans(config: pytest.Config) -> dict[str, Plan]:
         UsageError: a file is missing, or holds no plan.
     """
     read = [
-        load(path, "plan", lambda raw: msgspec.json.decode(raw, type=Plan))
+        load(path, "plan", lambda raw: decode.json(raw, Plan))
         for path in given_files(config, "--plan")
     ]
     return {plan.target: plan for plan in read}

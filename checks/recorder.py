@@ -11,6 +11,7 @@ import pytest
 
 from checks import collect, terminal
 from checks.question import Concern, CouldNotMeasure, Measure, Question, question_of
+from provision import decode
 from provision.errors import DlrigError
 from provision.results import Result, Status, Verdict, judge
 
@@ -200,4 +201,4 @@ class Recorder:
 def result_of(report: Any) -> Result | None:  # noqa: ANN401 - reports of collection have none
     """The result that travels with a report."""
     text = getattr(report, "dlrig_result", None)
-    return msgspec.json.decode(text, type=Result) if text else None
+    return decode.json(text, Result) if text else None

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from checks import options
-from provision import catalogue, facts
+from provision import catalogue, decode, facts
 from provision.connection import Completed, Connection, connect
 from provision.errors import DlrigError, ImpossiblePlanError
 from provision.facts.reading import Transcript, from_json
@@ -186,5 +186,5 @@ def pack(rigs: dict[str, Rig]) -> str:
 def unpack(text: str, config: pytest.Config) -> dict[str, Rig]:
     """The rigs, in a worker."""
     settings = options.settings(config)
-    known = msgspec.json.decode(text, type=list[Known])
+    known = decode.json(text, list[Known])
     return {one.target.name: Rig(one, settings) for one in known}

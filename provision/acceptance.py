@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from provision import __version__
+from provision import __version__, decode
 from provision.bundle import bundled
 from provision.errors import ApplyError
 from provision.facts import Facts
@@ -162,13 +162,13 @@ def _plan_options(subjects: Iterable[Subject], folder: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, RigReport]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, RigReport])
+        return decode.json(path.read_bytes(), dict[str, RigReport])
     except (OSError, msgspec.DecodeError):
         return {}
 
 
 def _conclude(subject: Subject, report: RigReport, scope: Scope) -> Acceptance:
-    facts = msgspec.convert(report.facts, Facts)
+    facts = decode.plain(report.facts, Facts)
     return Acceptance(
         id=subject.id,
         rig=subject.rig,

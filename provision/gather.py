@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from provision.errors import ApplyError, UnreachableError
-from provision.facts.reading import Transcript, decode
+from provision.facts.reading import Transcript, as_text
 from provision.facts.script import compose, take_apart
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def gather(
     try:
         privilege, login, outcomes = take_apart(completed.stdout, token)
     except ValueError as error:
-        complaint = decode(completed.stderr).strip()
+        complaint = as_text(completed.stderr).strip()
         if become_password is not None and completed.exit_code == 1:
             raise ApplyError(
                 "sudo refused: " + (complaint.splitlines()[-1] if complaint else "no reason given"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from provision import decode
 from provision.database import Database
 from provision.errors import DlrigError, UsageError
 from provision.report.document import from_json, to_json
@@ -214,9 +215,9 @@ class History:
         fields = dict(zip(Entry.__struct_fields__, columns, strict=False))
         figure = dict(zip(Measured.__struct_fields__, best, strict=True)) if best else None
         if figure:
-            figure["samples"] = msgspec.json.decode(figure["samples"])
-        counts = msgspec.json.decode(fields["counts"])
-        return msgspec.convert({**fields, "counts": counts, "headline": figure}, Entry)
+            figure["samples"] = decode.json(figure["samples"], list[Any])
+        counts = decode.json(fields["counts"], dict[str, Any])
+        return decode.plain({**fields, "counts": counts, "headline": figure}, Entry)
 
     def _unknown(self, key: str, candidates: Sequence[str], rig: str | None) -> UsageError:
         known = [entry.id for entry in self.list(5, rig)]

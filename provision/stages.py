@@ -6,6 +6,7 @@ or matplotlib to load.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -227,8 +228,13 @@ def _say(run: Run, text: str) -> None:
     run.console.print(safe(text))
 
 
+@functools.cache
 def _load_what_comes_next() -> None:
-    """Import the modules of the stages that always follow, and what they read."""
+    """Begin to load the modules of the stages that always follow, and what they read; once a process."""
+    Thread(target=_load, daemon=True).start()
+
+
+def _load() -> None:
     for module in ("provision.planner", "provision.history", "provision.terminal.console"):
         importlib.import_module(module)
     catalogue.load()
@@ -239,7 +245,7 @@ def _read(run: Run, rig: RigRun, *, again: bool = False) -> None:
     with connect(rig.target, run.settings) as connection:
         # While the rig is thinking, load what comes next: the time is free, and it is a quarter of a run
         # that finds nothing to do.
-        Thread(target=_load_what_comes_next, daemon=True).start()
+        _load_what_comes_next()
         rig.transcript = gather(connection, rig.target.name, readings, become_password=rig.password)
     rig.facts = facts.parse(rig.transcript)
     name = "transcript-after.json" if again else "transcript.json"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from provision import decode
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def make_wishes(values: Mapping[str, Any], where: str) -> Wishes:
         UsageError: a name is unknown, a value is wrong, or a URL holds a password.
     """
     try:
-        wishes = msgspec.convert(_as_text(values, where), Wishes)
+        wishes = decode.plain(_as_text(values, where), Wishes)
     except msgspec.ValidationError as error:
         known = ", ".join(PREFIX + field for field in Wishes.__struct_fields__)
         raise UsageError(

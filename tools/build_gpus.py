@@ -22,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 
+from provision import decode
 from provision.catalogue.chips import ChipList, load_chips
 from provision.catalogue.gpus import Boards, Gpu, GpuFile, Source
 
@@ -100,7 +101,7 @@ def read_supported(path: Path) -> dict[str, list[Entry]]:
         InputError: the file cannot be read or is not such a list.
     """
     try:
-        entries = msgspec.json.decode(read(path), type=SupportedGpus).chips
+        entries = decode.json(read(path), SupportedGpus).chips
     except msgspec.DecodeError as error:
         raise InputError(f"{path}: not NVIDIA's list of GPUs: {error}") from error
     found: dict[str, list[Entry]] = defaultdict(list)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from checks.question import could_not_measure
+from provision import decode
 
 if TYPE_CHECKING:
     from checks.rigs import Rig
@@ -77,7 +78,7 @@ def _ask(rig: Rig, environment: EnvironmentPlan) -> Answer:
         return Answer(error=f"{python} does not start")
     lines = done.stdout.decode(errors="replace").strip().splitlines()
     try:
-        answer = msgspec.json.decode(lines[-1] if lines else "", type=Answer)
+        answer = decode.json(lines[-1] if lines else "", Answer)
     except msgspec.MsgspecError:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         last = f": {said[-1][:300]}" if said else ""

@@ -12,6 +12,7 @@ import pytest
 from checks.question import could_not_measure, question
 from checks.runtime.asking import require_present
 from checks.training import images
+from provision import decode
 
 if TYPE_CHECKING:
     from checks.question import Measure
@@ -133,10 +134,10 @@ def _train(rig: Rig, environment: EnvironmentPlan, measure: Measure, options: li
 
 def _decode(line: str) -> Outcome | Failure | None:
     try:
-        found: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+        found: dict[str, Any] = decode.json(line, dict[str, Any])
         if "error" in found:
-            return msgspec.convert(found["error"], Failure)
-        return msgspec.convert(found, Outcome)
+            return decode.plain(found["error"], Failure)
+        return decode.plain(found, Outcome)
     except msgspec.MsgspecError:
         return None
 

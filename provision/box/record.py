@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from provision import decode
 from provision.box import folders
 
 
@@ -70,7 +71,7 @@ def every() -> list[Record]:
     found = []
     for path in sorted(folders.running().glob("*/record.json")):
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Record))
+            found.append(decode.json(path.read_bytes(), Record))
         except FileNotFoundError:  # its owner removes it at this moment
             continue
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from provision import decode
 from provision.errors import UsageError
 
 
@@ -57,7 +58,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 def table() -> Table:
     """The table, read once."""
     path = Path(__file__).with_name("systems.toml")
-    return msgspec.toml.decode(path.read_bytes(), type=Table)
+    return decode.toml(path.read_bytes(), Table)
 
 
 def system(name: str) -> System:

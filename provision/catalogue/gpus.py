@@ -12,6 +12,7 @@ import re
 
 import msgspec
 
+from provision import decode
 from provision.catalogue.chips import ChipList, load_chips
 from provision.catalogue.gpu_names import Names
 from provision.catalogue.rows import Confidence, read_bytes
@@ -225,5 +226,5 @@ def load_gpus() -> GpuList:
     Raises:
         msgspec.ValidationError: a file of them is wrong (a test loads them).
     """
-    file = msgspec.json.decode(read_bytes("gpus.json"), type=GpuFile)
+    file = decode.json(read_bytes("gpus.json"), GpuFile)
     return GpuList(file, load_chips())

@@ -8,6 +8,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from provision import decode
+
 Confidence = Literal["high", "medium", "low"]
 T = TypeVar("T")
 
@@ -26,7 +28,7 @@ def read_toml(name: str, form: type[T]) -> T:
     Raises:
         msgspec.ValidationError: a key is unknown, missing or wrong.
     """
-    return msgspec.toml.decode(read_bytes(name), type=form)
+    return decode.toml(read_bytes(name), form)
 
 
 def read_bytes(name: str) -> bytes:

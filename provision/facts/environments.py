@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from provision import decode
 from provision.facts.reading import Reading
 from provision.layout import ENVIRONMENTS, MINIFORGE, RECORD, UV
 
@@ -115,7 +116,7 @@ def _record(lines: list[str]) -> Record | None:
     for line in lines:
         if line.startswith("= record "):
             try:
-                return msgspec.json.decode(line.removeprefix("= record "), type=Record)
+                return decode.json(line.removeprefix("= record "), Record)
             except msgspec.MsgspecError:
                 return None
     return None

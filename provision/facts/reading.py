@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from provision import decode
+
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Something to ask a rig.
@@ -84,7 +86,7 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
         return self[name].out.strip() if self[name].ok else ""
 
 
-def decode(raw: bytes) -> str:
+def as_text(raw: bytes) -> str:
     """Bytes from a rig as text; what is not UTF-8 stays visible as escapes and breaks nothing."""
     return raw.decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
 
@@ -116,4 +118,4 @@ def from_json(raw: bytes) -> Transcript:
     Raises:
         msgspec.DecodeError: it is not one.
     """
-    return msgspec.json.decode(raw, type=Transcript)
+    return decode.json(raw, Transcript)

@@ -14,7 +14,7 @@ import shlex
 import tarfile
 from typing import TYPE_CHECKING
 
-from provision.facts.reading import Outcome, decode
+from provision.facts.reading import Outcome, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,7 +83,7 @@ def take_apart(stream: bytes, token: str) -> tuple[str, str, dict[str, Outcome]]
     if start < 0:
         raise ValueError("the rig's answer lacks its beginning")
     head, newline, body = stream[start + 1 :].partition(b"\n")
-    words = decode(head).split()
+    words = as_text(head).split()
     if not newline or len(words) != 3:  # noqa: PLR2004 - token, how, login
         raise ValueError("the rig's answer has a broken first line")
     files: dict[str, bytes] = {}
@@ -99,14 +99,14 @@ def take_apart(stream: bytes, token: str) -> tuple[str, str, dict[str, Outcome]]
 
 
 def _outcomes(files: dict[str, bytes]) -> dict[str, Outcome]:
-    codes = _codes(decode(files.get("codes", b"")))
+    codes = _codes(as_text(files.get("codes", b"")))
     outcomes: dict[str, Outcome] = {}
     for name in sorted(name.removesuffix(".out") for name in files if name.endswith(".out")):
         exit_code = codes.get(name)
         outcomes[name] = Outcome(
             exit_code=exit_code,
-            out=decode(files.get(f"{name}.out", b"")),
-            err=decode(files.get(f"{name}.err", b"")),
+            out=as_text(files.get(f"{name}.out", b"")),
+            err=as_text(files.get(f"{name}.err", b"")),
             hung=exit_code is None or exit_code in _KILLED,
         )
     return outcomes

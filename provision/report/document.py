@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from provision import decode
 from provision.errors import DlrigError
 from provision.report.figures import finite
 from provision.results import Acceptance
@@ -29,7 +30,7 @@ def from_json(raw: bytes, where: str = "") -> Acceptance:
         DlrigError: it is cut, changed, or of a form that this version does not know.
     """
     try:
-        found = msgspec.json.decode(raw, type=Document)
+        found = decode.json(raw, Document)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DlrigError(
             f"this acceptance cannot be read: {error}",

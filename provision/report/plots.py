@@ -17,6 +17,8 @@ import matplotlib as mpl
 import msgspec
 from matplotlib.figure import Figure as Canvas
 
+from provision import decode
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -105,7 +107,7 @@ class Reference(msgspec.Struct, frozen=True):
 def reference() -> Reference:
     """The published values."""
     raw = Path(__file__).with_name("reference.toml").read_bytes()
-    return msgspec.toml.decode(raw, type=Reference)
+    return decode.toml(raw, Reference)
 
 
 def places(figure: Figure) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from provision import decode
 from provision.facts import Facts
 from provision.facts.environments import Environment
 from provision.plan import EnvironmentPlan, Plan
@@ -116,7 +117,7 @@ def page(acceptance: Acceptance) -> Page:
 def read(data: dict[str, Any], kind: type[msgspec.Struct]) -> Any:  # noqa: ANN401 - what `kind` says, or None
     """Plain data as ``kind``; None where it is of another version."""
     try:
-        return msgspec.convert(data, kind)
+        return decode.plain(data, kind)
     except msgspec.MsgspecError:
         return None
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from provision.box import Box
 
 DLRIG = (sys.executable, "-m", "provision")
+# With PYTHONFAULTHANDLER, a crash of Python itself says where.
+_ALWAYS = {"COLUMNS": "200", "PYTHONFAULTHANDLER": "1"}
 
 
 class Ran(msgspec.Struct, frozen=True):
@@ -45,7 +47,7 @@ def dlrig(
         input=stdin,
         timeout=limit,
         check=False,
-        env={**os.environ, "DLRIG_STATE": str(state), "COLUMNS": "200", **environment},
+        env={**os.environ, **_ALWAYS, "DLRIG_STATE": str(state), **environment},
     )
     return Ran(completed.returncode, completed.stdout, completed.stderr)
 
@@ -64,5 +66,5 @@ def start(state: Path, *arguments: str, **environment: str) -> subprocess.Popen[
         stdin=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-        env={**os.environ, "DLRIG_STATE": str(state), "COLUMNS": "200", **environment},
+        env={**os.environ, **_ALWAYS, "DLRIG_STATE": str(state), **environment},
     )

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import signal
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ubuntu_archive import Store, UbuntuRig
 from wheels import INSIDE, offer, wheelhouse
 
 from provision.box import Box, BoxError, Settings, host, systems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from contextlib import AbstractContextManager
     from types import FrameType
 
 HERE = Path(__file__).parent
@@ -102,6 +105,41 @@ def fresh_box(boxes_possible: None) -> Iterator[Callable[..., Box]]:  # noqa: AR
             failures.append(error)
     if failures:
         raise ExceptionGroup("boxes that could not be removed", failures)
+
+
+@pytest.fixture(scope="session")
+def ubuntu_start(
+    boxes_possible: None,  # noqa: ARG001 - only says whether
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., AbstractContextManager[UbuntuRig]]]:
+    """Begins a rig with simulated GPUs for as many tests as its caller likes; see ubuntu_archive."""
+    folder = tmp_path_factory.mktemp("ubuntu-archive")
+    empty = folder / "empty"
+    empty.mkdir()
+    store = Store(folder / "store")
+
+    @contextmanager
+    def start(name: str = "ubuntu", **options: Any) -> Iterator[UbuntuRig]:  # noqa: ANN401 - as UbuntuRig.start
+        with UbuntuRig.start(store, name, empty=empty, **options) as rig:
+            _live.append(rig.box)
+            try:
+                yield rig
+            finally:
+                _live.remove(rig.box)
+
+    try:
+        yield start
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def ubuntu_rig(
+    ubuntu_start: Callable[..., AbstractContextManager[UbuntuRig]],
+) -> Iterator[Callable[..., UbuntuRig]]:
+    """Makes rigs with simulated GPUs for this test alone; see ubuntu_archive."""
+    with ExitStack() as rigs:
+        yield lambda *words, **options: rigs.enter_context(ubuntu_start(*words, **options))
 
 
 def _logs(item: pytest.Item) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,82 @@ def options(role: Path) -> dict[str, Any]:
     return dict(read(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"])
 
 
+SITE = (
+    "base",
+    "container_toolkit",
+    "cuda_toolkit",
+    "environments",
+    "fabric_manager",
+    "hold",
+    "nvidia_driver",
+    "nvidia_repository",
+    "persistence",
+)
+
+
 def test_the_roles_that_others_rely_on_exist() -> None:
-    assert {"base", "environments"} <= {role.name for role in ROLES}
+    assert set(SITE) <= {role.name for role in ROLES}
+
+
+def included(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tasks that include a role, in the order in which they run."""
+    found = []
+    for task in tasks:
+        found += [task] if "ansible.builtin.include_role" in task else []
+        found += included(task.get("block", []) + task.get("always", []))
+    return found
+
+
+def test_long_work_begins_before_the_driver_and_ends_after_it() -> None:
+    (site,) = read(ROOT / "playbooks/site.yml")
+    includes = [task["ansible.builtin.include_role"] for task in included(site["tasks"])]
+    order = [(i["name"], i.get("tasks_from", "")) for i in includes]
+    assert order[: order.index(("environments", "finish")) + 1] == [
+        ("environments", "begin"),
+        ("cuda_toolkit", "begin"),
+        ("nvidia_driver", ""),
+        ("fabric_manager", ""),
+        ("cuda_toolkit", "finish"),
+        ("container_toolkit", ""),
+        ("persistence", ""),
+        ("hold", ""),
+        ("environments", "finish"),
+    ]
+    assert [r["role"] for r in site["roles"]] == ["base"]
+
+
+def test_each_role_of_the_playbook_has_its_tag() -> None:
+    (site,) = read(ROOT / "playbooks/site.yml")
+    for task in included(site["tasks"]):
+        role = task["ansible.builtin.include_role"]
+        assert task["tags"] == role["apply"]["tags"] == [role["name"]]
+
+
+@pytest.mark.parametrize("name", ["environments", "cuda_toolkit"])
+def test_both_halves_of_a_role_are_the_whole(name: str) -> None:
+    role = ROOT / "playbooks/roles" / name
+    halves = [task["ansible.builtin.import_tasks"] for task in read(role / "tasks/main.yml")]
+    assert halves == ["begin.yml", "finish.yml"]
+    specs = read(role / "meta/argument_specs.yml")["argument_specs"]
+    assert specs["begin"]["options"] == specs["main"]["options"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "toolkit"),
+    [("set", "SET", "driver"), ("never", "NEVER", "never")],
+    ids=["set", "never"],
+)
+def test_what_belongs_to_a_driver_is_said_alike_everywhere(
+    name: str, key: str, toolkit: str
+) -> None:
+    sets = tomllib.loads((ROOT / "provision/catalog/driver_sets.toml").read_text("utf-8"))
+    roles = ROOT / "playbooks/roles"
+    driver = read(roles / "nvidia_driver/defaults/main.yml")
+    cuda = read(roles / "cuda_toolkit/defaults/main.yml")
+    script = (roles / "nvidia_driver/files/look.sh").read_text("utf-8")
+    assert driver[f"nvidia_driver_{name}_patterns"] == sets[name]
+    assert cuda[f"cuda_toolkit_{toolkit}_patterns"] == sets[name]
+    assert f"\n{key}='^({'|'.join(sets[name])})$'\n" in script
 
 
 @each_role
@@ -70,9 +145,7 @@ def test_every_option_is_described(role: Path) -> None:
     assert not undescribed(options(role))
 
 
-@pytest.mark.parametrize(
-    "role", [r for r in ROLES if r.name in {"base", "environments"}], ids=lambda r: r.name
-)
+@pytest.mark.parametrize("role", [r for r in ROLES if r.name in SITE], ids=lambda r: r.name)
 def test_every_public_variable_is_in_the_manual(role: Path) -> None:
     manual = (ROOT / "docs/ansible.md").read_text("utf-8")
     assert not [name for name in options(role) if f"`{name}`" not in manual]

@@ -138,7 +138,9 @@ class Rig:
         return self._now(msgspec.structs.replace(known, plan=plan))
 
     def _ask(self) -> Transcript:
-        asked = facts.readings(catalogue.managed_files(), catalogue.places())
+        asked = facts.readings(
+            catalogue.managed_files(), catalogue.places(), catalogue.driver_look()
+        )
         return gather(self._open(), self.name, asked)
 
     def _now(self, known: Known) -> Rig:

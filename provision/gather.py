@@ -6,6 +6,7 @@ import datetime as dt
 import secrets
 from typing import TYPE_CHECKING
 
+from provision.become import become
 from provision.errors import ApplyError, UnreachableError
 from provision.facts.reading import Transcript, as_text
 from provision.facts.script import compose, take_apart
@@ -15,22 +16,6 @@ if TYPE_CHECKING:
 
     from provision.connection import Connection
     from provision.facts.reading import Reading
-
-# Becomes root where it can, and says how; then runs the script from standard input. The first line there is
-# sudo's password (or empty). Whether sudo eats that line or not depends on the rig's rules, so everything up
-# to a random mark is skipped before the script begins: no line of it can be taken for the other.
-_BECOME = r"""
-DLRIG_LOGIN=$(id -un); DLRIG_HOW=none
-skip='while IFS= read -r line; do [ "$line" != "$0" ] || exec sh -s; done; exit 71'
-if [ "$(id -u)" = 0 ]; then DLRIG_HOW=root
-elif sudo -n true 2>/dev/null; then
-  exec sudo -n env DLRIG_HOW=sudo DLRIG_LOGIN="$DLRIG_LOGIN" sh -c "$skip" "$0"
-elif [ "$1" = given ]; then
-  exec sudo -S -k -p '' env DLRIG_HOW=password DLRIG_LOGIN="$DLRIG_LOGIN" sh -c "$skip" "$0"
-fi
-export DLRIG_HOW DLRIG_LOGIN
-exec sh -c "$skip" "$0"
-"""
 
 
 def gather(
@@ -55,11 +40,8 @@ def gather(
     asked = tuple(readings)
     token = f"dlrig-{secrets.token_hex(12)}"
     limit = max(reading.limit for reading in asked) + 10.0
-    completed = connection.run(
-        ["sh", "-c", _BECOME, token, "given" if become_password is not None else "-"],
-        stdin=f"{become_password or ''}\n{token}\n".encode() + compose(asked, token),
-        limit=limit,
-    )
+    argv, before = become(token, become_password)
+    completed = connection.run(argv, stdin=before + compose(asked, token), limit=limit)
     try:
         privilege, login, outcomes = take_apart(completed.stdout, token)
     except ValueError as error:

@@ -11,6 +11,7 @@ from provision.catalogue.gpu_names import same_name
 from provision.errors import UsageError
 from provision.facts import Facts
 from provision.facts.disks import Disks
+from provision.facts.driver import Driver
 from provision.facts.environments import Environments
 from provision.facts.firmware import Firmware
 from provision.facts.gpus import PciDevice
@@ -21,6 +22,7 @@ from provision.facts.packages import Packages
 from provision.facts.processor import Processor
 from provision.facts.python import Python
 from provision.facts.system import System
+from provision.facts.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +93,7 @@ def imagine(
             for n, device in enumerate(devices, 1)
         ),
         nvidia=Nvidia(),
+        driver=Driver(),
         python=Python(version=known.python),
         environments=Environments(),
         packages=Packages(manager=True),
@@ -100,6 +103,7 @@ def imagine(
             place: Reach(reached=True)
             for place in ("apt", "index", *(place.name for place in places()))
         },
+        watch=Watch(),
         unread={},
     )
 

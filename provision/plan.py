@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from provision.errors import ImpossiblePlanError
+
 if TYPE_CHECKING:
     from provision.facts import Facts
 
@@ -94,6 +96,20 @@ class Nearest(msgspec.Struct, frozen=True, kw_only=True):
     gives: str
 
 
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """Why nothing is changed on the rig, though a plan fits it: going on would do harm.
+
+    Attributes:
+        what: what is in the way, as one sentence without a full stop.
+        hint: what to do about it.
+        reference: its stable short name: ``unmanaged-driver``.
+    """
+
+    what: str
+    hint: str
+    reference: str
+
+
 class DriverPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The driver that a rig is to have.
 
@@ -103,11 +119,13 @@ class DriverPlan(msgspec.Struct, frozen=True, kw_only=True):
         type: LTSB, PB, NFB, legacy; empty where it is not known.
         end_of_life: ``2028-06``, the last month with support; empty where it is not known.
         flavour: of the kernel modules: ``open`` or ``proprietary``.
-        source: the repository: ``ubuntu``, ``nvidia``, ``debian``.
+        source: the repository: ``ubuntu``, ``nvidia``, ``debian``; ``elsewhere`` for what was adopted from no
+            repository that is known.
         component: of that archive, which apt must have enabled: ``restricted``; empty where there are none.
         modules: ``precompiled`` for the kernel, or built on the rig by ``dkms``.
         packages: what is installed.
         dkms_packages: what is installed instead where there is no module for the very kernel.
+        adopted: it is on the rig, and taken as it is.
     """
 
     branch: int
@@ -120,6 +138,7 @@ class DriverPlan(msgspec.Struct, frozen=True, kw_only=True):
     modules: str
     packages: tuple[str, ...]
     dkms_packages: tuple[str, ...] = ()
+    adopted: bool = False
 
 
 class CudaPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +213,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         reasons: every choice, in the order in which they were made.
         conflicts: why something is not part of the plan: a card, a default environment.
         warnings: what a person should know before agreeing.
+        stops: why none of the actions is carried out; empty where nothing is in the way.
         actions: what is to be changed; empty where nothing is.
         variables: the roles' variables for Ansible.
     """
@@ -206,6 +226,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[Decision, ...]
     conflicts: tuple[Conflict, ...] = ()
     warnings: tuple[str, ...] = ()
+    stops: tuple[Stop, ...] = ()
     actions: tuple[Action, ...]
     variables: dict[str, Any] = {}
 
@@ -214,16 +235,30 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """The roles that have something to do, in the order of their first action."""
         return tuple(dict.fromkeys(action.role for action in self.actions))
 
+    @property
+    def refusal(self) -> ImpossiblePlanError | None:
+        """The error with which a command ends that would carry the plan out; None where nothing is in the way."""
+        if not self.stops:
+            return None
+        return ImpossiblePlanError(
+            "; and ".join(stop.what for stop in self.stops),
+            where=self.target,
+            hint="\n".join((*(stop.hint for stop in self.stops), "Nothing was changed.")),
+            reference=self.stops[0].reference,
+        )
+
 
 def state_digest(facts: Facts) -> str:
     """A short digest of what an acceptance depends on: it changes when the rig is no longer the same.
 
-    Kernel, driver, GPUs, the environments' contents, CPU and memory; not load, addresses or free space.
+    Kernels, driver, GPUs, the environments' contents, CPU and memory; not load, addresses or free space.
     """
     state = {
         "system": facts.system.key,
         "kernel": facts.system.kernel,
+        "next_kernel": facts.driver.next_kernel,
         "driver": facts.nvidia.loaded,
+        "installed_driver": facts.driver.version,
         "gpus": [(gpu.address, gpu.device, gpu.subsystem) for gpu in facts.gpus],
         "threads": facts.processor.threads,
         "memory": facts.memory.total,

@@ -40,6 +40,14 @@ class Modules(enum.StrEnum):
     PROPRIETARY = "proprietary"
 
 
+class Existing(enum.StrEnum):
+    """What becomes of a driver on the rig that no package manager has, or that is mixed from several sources."""
+
+    STOP = "stop"
+    ADOPT = "adopt"
+    PURGE = "purge"
+
+
 class Wishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be wished; each field is ``--field-name`` and ``dlrig_field_name``.
 
@@ -57,6 +65,13 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         tensorflow: version or specifier; empty for the newest that fits.
         torch: the same; a wish also makes the environment ``torch``.
         jax: the same; a wish also makes the environment ``jax``.
+        existing: what becomes of a driver by NVIDIA's installer, or mixed from several sources: ``stop`` before it,
+            ``adopt`` the present driver, whatever it is, or ``purge`` it.
+        container_toolkit: containers shall use the GPUs.
+        nvidia_repository: URL of a mirror of NVIDIA's repository for the rig's system.
+        ignore_display: change a driver that shows pictures too.
+        ignore_kernel: build a driver also for a kernel that it was not tried on.
+        watch: the rig checks itself after a change from outside; None leaves that as it is.
         env: the environments to make; empty for ``tensorflow``, and on GPUs ``tensorflow_gpu`` too.
     """
 
@@ -73,6 +88,12 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tensorflow: str = ""
     torch: str = ""
     jax: str = ""
+    existing: Existing = Existing.STOP
+    container_toolkit: bool = False
+    nvidia_repository: str = ""
+    ignore_display: bool = False
+    ignore_kernel: bool = False
+    watch: bool | None = None
     env: tuple[str, ...] = ()
 
 
@@ -88,10 +109,17 @@ _VERSIONS = {
 }
 """Wishes for versions, each with an example."""
 _LISTS = ("cuda", "env")
+_SWITCHES = ("container_toolkit", "ignore_display", "ignore_kernel", "watch")
+_WORDS = {"true": True, "yes": True, "false": False, "no": False}
+"""What an inventory in INI form writes for a switch."""
 _PATCH = re.compile(r"==\s*\d+\.\d+\.\d+")
 
 
 PREFIX = "dlrig_"
+
+
+RESTART = f"{PREFIX}reboot"
+"""Of the same prefix and no wish: whether a rig may be restarted (``stages.restarting``)."""
 
 
 def with_variables(
@@ -114,7 +142,7 @@ def with_variables(
     asked = {
         name.removeprefix(PREFIX): value
         for name, value in variables.items()
-        if name.startswith(PREFIX)
+        if name.startswith(PREFIX) and name != RESTART
     }
     options = {
         name: value
@@ -141,7 +169,7 @@ def make_wishes(values: Mapping[str, Any], where: str) -> Wishes:
             reference="bad-wish",
         ) from error
     _check_versions(wishes)
-    for name in ("conda_channel", "miniforge_url", "index_url"):
+    for name in ("conda_channel", "miniforge_url", "index_url", "nvidia_repository"):
         if "@" in getattr(wishes, name).partition("://")[2].partition("/")[0]:
             raise UsageError(
                 f"a password in {name} is refused: it would end in files, logs and process lists",
@@ -170,7 +198,11 @@ def _as_text(values: Mapping[str, Any], where: str) -> dict[str, Any]:
             else each
             for each in many
         ]
-        found[name] = tuple(texts) if name in _LISTS else (texts[0] if many == [value] else texts)
+        if name in _SWITCHES and isinstance(value, str):
+            found[name] = _WORDS.get(value.strip().lower(), value)
+        else:
+            one = texts[0] if many == [value] else texts
+            found[name] = tuple(texts) if name in _LISTS else one
     return found
 
 

@@ -81,13 +81,16 @@ def test_gpu_count(gpus: tuple[PciDevice, ...], facts: Facts, measure: Measure) 
 
 @question(
     "Is the loaded driver the one that is installed?",
-    expected="the kernel module's version is the one that nvidia-smi states",
+    expected="the kernel module's version is the one of the installed packages, and the one that nvidia-smi states",
     source="after an upgrade the old module stays loaded until the reboot",
     remedy="sudo reboot",
 )
 def test_driver_version(gpus: tuple[PciDevice, ...], facts: Facts, measure: Measure) -> None:
-    """Kernel's side against the library's."""
-    loaded = facts.nvidia.loaded
+    """Kernel's side against the packages' and the library's."""
+    loaded, installed = facts.nvidia.loaded, facts.driver.version
+    assert not installed or installed == loaded, (
+        f"{loaded or 'none'} is loaded, {installed} is installed"
+    )
     assert "mismatch" not in facts.nvidia.trouble, f"{loaded} is loaded; {facts.nvidia.trouble}"
     _listed(facts)
     stated = sorted({gpu.driver for gpu in facts.nvidia.gpus})

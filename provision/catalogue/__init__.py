@@ -10,12 +10,12 @@ import functools
 from typing import TYPE_CHECKING
 
 from provision.catalogue.places import Place, read_places
-from provision.catalogue.roles import load_remedies, read_roles
+from provision.catalogue.roles import load_remedies, read_look, read_roles
 
 if TYPE_CHECKING:
     from provision.catalogue.whole import Catalogue
 
-__all__ = ["load", "load_remedies", "managed_files", "places"]
+__all__ = ["driver_look", "load", "load_remedies", "managed_files", "places"]
 
 
 @functools.cache
@@ -40,3 +40,9 @@ def managed_files() -> tuple[str, ...]:
 def places() -> tuple[Place, ...]:
     """Places to try to reach from a rig."""
     return read_places()
+
+
+@functools.cache
+def driver_look() -> str:
+    """The script that looks at a rig's driver."""
+    return read_look()

@@ -60,6 +60,7 @@ class DriverOffer(Row, frozen=True, kw_only=True):
         names: what its packages are called (``Names.id``).
         component: of the archive, which apt must have enabled; empty where there are none.
         version: its newest release there; empty where it is the branch's newest.
+        versions: older releases that it has too, newest first.
         kernel_last: the newest kernel series that its module is known to build on; empty where not known.
     """
 
@@ -70,6 +71,7 @@ class DriverOffer(Row, frozen=True, kw_only=True):
     names: str
     component: str = ""
     version: str = ""
+    versions: tuple[str, ...] = ()
     kernel_last: str = ""
 
 
@@ -122,6 +124,22 @@ class CudaOffer(Row, frozen=True, kw_only=True):
     gcc: int | None = None
 
 
+class Room(Row, frozen=True, kw_only=True):
+    """What an installation takes of the disk, with what is downloaded, built and kept for a rollback.
+
+    Attributes:
+        subject: ``driver`` or ``cuda``, one toolkit.
+        repository: from which.
+        systems: where.
+        gb: GB of 10⁹ bytes.
+    """
+
+    subject: Literal["driver", "cuda"]
+    repository: str
+    systems: tuple[str, ...]
+    gb: float
+
+
 class Repositories(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of ``repositories.toml``; the preferred repository first."""
 
@@ -131,6 +149,7 @@ class Repositories(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     transition: tuple[Transition, ...]
     names: tuple[Names, ...]
     cuda: tuple[CudaOffer, ...]
+    room: tuple[Room, ...]
 
     def get(self, repository: str) -> Repository:
         """The repository with that id.
@@ -152,6 +171,18 @@ class Repositories(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return tuple(
             row for row in self.driver if row.repository == repository and system in row.systems
         )
+
+    def access_of(self, repository: str, system: str) -> Access | None:
+        """How a system reaches a repository that is not its own."""
+        rows = (r for r in self.access if (r.repository, r.system) == (repository, system))
+        return next(rows, None)
+
+    def room_for(self, subject: str, repository: str, system: str) -> float:
+        """GB that an installation takes; 0 where it is not known."""
+        for row in self.room:
+            if (row.subject, row.repository) == (subject, repository) and system in row.systems:
+                return row.gb
+        return 0.0
 
     def names_of(self, offer: DriverOffer) -> Names:
         """The packages' names.

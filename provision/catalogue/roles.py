@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from provision.bundle import bundled
 from provision.catalogue.rows import Row, read_toml
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ManagedFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +64,14 @@ def load_remedies() -> tuple[Remedy, ...]:
     return read_toml("remedies.toml", _Remedies).remedy
 
 
+def read_look() -> str:
+    """The script that looks at a rig's driver, as the role ``nvidia_driver`` runs it too."""
+    return (_files("nvidia_driver") / "look.sh").read_text("utf-8")
+
+
 def _digest(row: ManagedFile) -> str:
-    path = bundled("playbooks") / "roles" / row.role / "files" / row.file
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256((_files(row.role) / row.file).read_bytes()).hexdigest()
+
+
+def _files(role: str) -> Path:
+    return bundled("playbooks") / "roles" / role / "files"

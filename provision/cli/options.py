@@ -75,6 +75,47 @@ _WISHES = (
         help="The driver's kernel modules. auto: what fits the GPUs.  [default: auto]",
     ),
     click.option(
+        "--adopt",
+        "existing",
+        flag_value="adopt",
+        default="stop",
+        help="Take the driver that is there as it is, whatever put it there, and plan the rest for it.",
+    ),
+    click.option(
+        "--purge-conflicts",
+        "existing",
+        flag_value="purge",
+        help="Remove a driver that NVIDIA's installer put there, or that is mixed from several sources, and "
+        "install the planned one. Default: stop before it.",
+    ),
+    click.option(
+        "--container-toolkit",
+        is_flag=True,
+        help="Install NVIDIA's container toolkit: containers can use the GPUs.",
+    ),
+    click.option(
+        "--nvidia-repository",
+        default="",
+        metavar="URL",
+        help="A mirror of NVIDIA's repository for the rig's system.",
+    ),
+    click.option(
+        "--ignore-display",
+        is_flag=True,
+        help="Change the driver though it shows a display.",
+    ),
+    click.option(
+        "--ignore-kernel",
+        is_flag=True,
+        help="Build the driver's modules for a kernel that is newer than those it was tried on.",
+    ),
+    click.option(
+        "--watch/--no-watch",
+        default=None,
+        help="Let the rig check itself at boot where its kernel or driver changed from outside. Default: as it is "
+        "there; at first not.",
+    ),
+    click.option(
         "--cuda",
         multiple=True,
         metavar="SPEC",

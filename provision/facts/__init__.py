@@ -12,6 +12,7 @@ import msgspec
 
 from provision.facts import (
     disks,
+    driver,
     environments,
     files,
     firmware,
@@ -23,8 +24,10 @@ from provision.facts import (
     processor,
     python,
     system,
+    watch,
 )
 from provision.facts.disks import Disks
+from provision.facts.driver import Driver, State
 from provision.facts.environments import Environments
 from provision.facts.firmware import Firmware
 from provision.facts.gpus import PciDevice
@@ -35,6 +38,7 @@ from provision.facts.packages import Packages
 from provision.facts.processor import Processor
 from provision.facts.python import Python
 from provision.facts.system import System
+from provision.facts.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,12 +70,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     disks: Disks
     pci: tuple[PciDevice, ...]
     nvidia: Nvidia
+    driver: Driver = Driver(state=State.UNKNOWN)
     python: Python
     environments: Environments
     packages: Packages
     files: dict[str, str]
     firmware: Firmware
     network: dict[str, Reach]
+    watch: Watch = Watch()
     unread: dict[str, str]
 
     @property
@@ -84,12 +90,15 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 _MAY_FAIL = frozenset({"nvidia_module", "nvidia_proc", "nvidia_smi", "python"})
 
 
-def readings(managed_files: Iterable[str], places: Iterable[Place]) -> tuple[Reading, ...]:
+def readings(
+    managed_files: Iterable[str], places: Iterable[Place], look: str
+) -> tuple[Reading, ...]:
     """Everything to ask a rig.
 
     Args:
         managed_files: paths that the roles put on a rig.
         places: to try to reach from the rig.
+        look: the script that looks at the driver.
     """
     return (
         # First, since they wait for others: meanwhile the rest is read.
@@ -100,11 +109,13 @@ def readings(managed_files: Iterable[str], places: Iterable[Place]) -> tuple[Rea
         *disks.READINGS,
         *gpus.READINGS,
         *nvidia.READINGS,
+        driver.reading(look),
         *python.READINGS,
         *environments.READINGS,
         *packages.READINGS,
         files.reading(managed_files),
         *firmware.READINGS,
+        *watch.READINGS,
     )
 
 
@@ -121,12 +132,14 @@ def parse(transcript: Transcript) -> Facts:
         disks=disks.parse(transcript),
         pci=gpus.parse(transcript),
         nvidia=nvidia.parse(transcript),
+        driver=driver.parse(transcript),
         python=python.parse(transcript),
         environments=environments.parse(transcript),
         packages=packages.parse(transcript),
         files=files.parse(transcript),
         firmware=firmware.parse(transcript),
         network=network.parse(transcript),
+        watch=watch.parse(transcript),
         unread={
             name: outcome.trouble
             for name, outcome in sorted(transcript.outcomes.items())

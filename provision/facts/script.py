@@ -10,6 +10,7 @@ login banners and hostile output cannot be mistaken for an answer.
 from __future__ import annotations
 
 import io
+import math
 import shlex
 import tarfile
 from typing import TYPE_CHECKING
@@ -46,12 +47,14 @@ r() {
 }
 """
 
+# By the clock, since on a slow rig a round takes many times its sleep; rounds end it where there is no clock.
 _TAIL = r"""
-i=0
-while [ "$i" -lt ROUNDS ]; do
+clock() { read -r up _ 2>/dev/null </proc/uptime || up=0; up=${up%%.*}; }
+clock; end=$((up + SECONDS)); i=0
+while [ "$i" -lt ROUNDS ] && [ "$up" -lt "$end" ]; do
   m=0; while read -r _; do m=$((m + 1)); done <codes
   [ "$m" -lt "$n" ] || break
-  i=$((i + 1)); sleep 0.02
+  i=$((i + 1)); sleep 0.02; clock
 done
 printf '\n%s %s %s\n' 'TOKEN' "${DLRIG_HOW:-none}" "${DLRIG_LOGIN:-unknown}"
 tar -cf - -- *
@@ -62,13 +65,14 @@ def compose(readings: Iterable[Reading], token: str) -> bytes:
     """The script that takes all ``readings``; ``token`` is a random word that marks where the answer begins."""
     asked = tuple(readings)
     # A little longer than the slowest reading may take, its kill included; then whatever is there is sent.
-    rounds = int((max(reading.limit for reading in asked) + 2.0) / 0.02)
+    patience = max(reading.limit for reading in asked) + 2.0
     calls = "\n".join(
         f"r {reading.name} {reading.limit:g} {shlex.quote(reading.command)}" for reading in asked
     )
     # `ulimit -f` counts blocks of 512 bytes in dash, of 1024 in bash.
     head = _HEAD.replace("LIMIT", str(MAX_OUTPUT_KIB * 2))
-    tail = _TAIL.replace("ROUNDS", str(rounds)).replace("TOKEN", token)
+    tail = _TAIL.replace("ROUNDS", str(int(patience / 0.02)))
+    tail = tail.replace("SECONDS", str(math.ceil(patience))).replace("TOKEN", token)
     return (head + calls + tail).encode()
 
 

@@ -2,8 +2,8 @@
 
 ``situation`` says what the choice of versions depends on; ``solve`` chooses what is ``wanted``, from the candidates
 of ``driver``, ``cuda`` and ``frameworks``; ``conflicts``, ``fewer`` and ``nearest`` explain where nothing fits;
-``reasons``, ``cautions`` and ``packages`` put the answer into sentences and packages. ``base`` and ``environments``
-find what is missing on the rig.
+``reasons``, ``cautions`` and ``packages`` put the answer into sentences and packages. ``base``, ``environments`` and
+``on_gpus`` (with ``driver_actions`` and ``gpu_actions``) find what is missing on the rig, and what is in the way.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from provision.planner import (
     base,
     cautions,
     environments,
+    on_gpus,
     packages,
     reasons,
     room,
     situation,
     system,
+    watch,
 )
 from provision.planner.solve import Failure, solve
 
@@ -29,12 +31,18 @@ if TYPE_CHECKING:
     from provision.catalogue.whole import Catalogue
     from provision.facts import Facts
     from provision.planner.situation import Situation
-    from provision.planner.solve import Solution
     from provision.wishes import Wishes
 
 
-def make_plan(facts: Facts, wishes: Wishes, catalogue: Catalogue) -> Plan:
+def make_plan(facts: Facts, wishes: Wishes, catalogue: Catalogue, *, newest: bool = False) -> Plan:
     """Decide what the rig is to be, and what is missing.
+
+    Args:
+        facts: the rig.
+        wishes: what was asked for.
+        catalogue: what is known.
+        newest: the driver's newest release of its branch is wanted, where no other was asked for; else one that
+            is there stays.
 
     Raises:
         ImpossiblePlanError: nothing satisfies the wishes on this rig; names what conflicts and what is nearest.
@@ -44,7 +52,13 @@ def make_plan(facts: Facts, wishes: Wishes, catalogue: Catalogue) -> Plan:
     supported = system.choose(facts, catalogue)
     maker = environments.choose_maker(facts, wishes, catalogue, supported)
     here = situation.of(
-        facts, wishes, catalogue, supported, maker=maker.maker.value, pythons=maker.pythons
+        facts,
+        wishes,
+        catalogue,
+        supported,
+        maker=maker.maker.value,
+        pythons=maker.pythons,
+        newest=newest,
     )
     solution = solve(here, catalogue)
     if isinstance(solution, Failure):
@@ -52,13 +66,16 @@ def make_plan(facts: Facts, wishes: Wishes, catalogue: Catalogue) -> Plan:
     planned = {fit.kind.name: packages.environment(fit, here.maker) for fit in solution.fits}
     base_actions = base.actions(facts, catalogue)
     environment_actions = environments.actions(facts, catalogue, tuple(planned.values()))
+    watch_actions = watch.actions(facts, wishes, catalogue)
+    gpus = on_gpus.arrange(facts, solution, here, catalogue)
     room.require(facts, catalogue, tuple(planned.values()), environment_actions)
-    system.require_network(facts, bool(base_actions), bool(environment_actions))
+    gb = room.for_environments(facts, catalogue, tuple(planned.values()), environment_actions)
+    system.require_network(facts, bool(base_actions) or gpus.fetches, bool(environment_actions))
     return Plan(
         target=facts.target,
         profile=Profile.GPU if solution.driver else Profile.CPU,
-        driver=packages.driver(solution.driver, here, catalogue) if solution.driver else None,
-        cuda=packages.cuda(solution),
+        driver=gpus.driver,
+        cuda=gpus.cuda,
         environments=planned,
         reasons=(
             system.decision(facts, supported),
@@ -69,13 +86,18 @@ def make_plan(facts: Facts, wishes: Wishes, catalogue: Catalogue) -> Plan:
         conflicts=solution.left_out,
         warnings=(
             *cautions.warnings(solution, catalogue),
-            *_not_yet(facts, solution),
+            *gpus.warnings,
             *system.warnings(facts),
         ),
-        actions=(*base_actions, *environment_actions),
-        variables=environments.variables(
-            wishes, catalogue, maker, tuple(planned.values()), environment_actions
-        ),
+        stops=(*gpus.stops, *room.stops(facts, gpus.gb, gb)),
+        actions=(*base_actions, *gpus.actions, *environment_actions, *watch_actions),
+        variables={
+            **environments.variables(
+                wishes, catalogue, maker, tuple(planned.values()), environment_actions
+            ),
+            **gpus.variables,
+            **watch.variables(facts, wishes),
+        },
     )
 
 
@@ -117,20 +139,3 @@ def _said(failure: Failure) -> list[str]:
         own = conflict.source in {WISH, FACT}
         words.append(conflict.statement + ("" if own else f" [{conflict.source}{when}]"))
     return words
-
-
-def _not_yet(facts: Facts, solution: Solution) -> tuple[str, ...]:
-    """Until there are roles for driver and CUDA, a plan for them is for a person's own hands."""
-    # A machine that does not exist yet has no id, and nobody runs dlrig on it.
-    if solution.driver is None or not facts.system.machine:
-        return ()
-    branch = solution.driver.branch.branch
-    loaded = facts.nvidia.loaded
-    if loaded.startswith(f"{branch}."):
-        return ()
-    there = f"driver {loaded} runs" if loaded else "no NVIDIA driver is loaded"
-    text = (
-        f"This version of dlrig does not install drivers and CUDA toolkits: {there}, and what was planned for the "
-        f"GPUs needs {branch}."
-    )
-    return (text,)

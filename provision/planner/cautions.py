@@ -56,7 +56,7 @@ def _about_driver(
     if not driver.tried_on(candidate, situation.kernel) and candidate.offer:
         yield (
             f"{candidate.repository.name} says that its driver {candidate.version} was tried up to Linux "
-            f"{candidate.offer.kernel_last}; the rig runs {situation.kernel}."
+            f"{candidate.offer.kernel_last}; the rig boots {situation.kernel}."
         )
     if situation.secure_boot and not driver.signed(candidate, situation, catalogue):
         yield (

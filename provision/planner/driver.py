@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import msgspec
 from provision.catalogue.drivers import Branch
 from provision.catalogue.repositories import DriverOffer, Flavour, Repository
 from provision.plan import FACT, WISH, Conflict
+from provision.planner import releases
 from provision.planner.conflicts import from_row, unreached
 from provision.planner.situation import architecture, named
 from provision.versions import allows, at_least, wished
@@ -22,20 +24,36 @@ if TYPE_CHECKING:
     from provision.planner.situation import Card, Situation
 
 SUBJECT = "driver"
+ELSEWHERE = "elsewhere"
+"""The source of an adopted driver that came from no repository that is known."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A driver that might be; ``offer`` is None where the repository does not have it."""
+    """A driver that might be.
+
+    Attributes:
+        branch: its life.
+        repository: where it comes from.
+        flavour: of its kernel modules.
+        offer: None where the repository does not have it.
+        version: its release.
+        exact: this very release is wanted, not the newest that the repository has of the branch.
+        adopted: it is on the rig, and taken as it is.
+    """
 
     branch: Branch
     repository: Repository
     flavour: Flavour
     offer: DriverOffer | None
     version: str
+    exact: bool = False
+    adopted: bool = False
 
 
 def candidates(situation: Situation, catalogue: Catalogue) -> tuple[Candidate, ...]:
     """All of them, best first, whether they fit or not."""
+    if situation.adopted:
+        return (_adopted(situation, catalogue),)
     found = [
         _candidate(branch, repository, flavour, situation, catalogue)
         for repository in catalogue.repositories.of(situation.system)
@@ -55,19 +73,42 @@ def _candidate(
 ) -> Candidate:
     offers = catalogue.repositories.drivers(repository.id, situation.system)
     offer = next((row for row in offers if row.branch == branch.branch), None)
-    newest = (offer.version if offer else "") or branch.newest or str(branch.branch)
-    exact = _exact(situation.wishes.driver)
-    if exact and repository.exact_versions and exact.split(".")[0] == str(branch.branch):
-        newest = exact
+    version, exact = releases.choose(branch, repository, offer, situation, catalogue)
     return Candidate(
-        branch=branch, repository=repository, flavour=flavour, offer=offer, version=newest
+        branch=branch,
+        repository=repository,
+        flavour=flavour,
+        offer=offer,
+        version=version,
+        exact=exact,
     )
 
 
-def _exact(wish: str) -> str:
-    """The release that was asked for, where it was one: ``580.95.05``."""
-    found = _RELEASE.fullmatch(wish.strip())
-    return found[1] if found else ""
+def _adopted(situation: Situation, catalogue: Catalogue) -> Candidate:
+    """The driver that is on the rig, wherever it came from."""
+    number = int(situation.present.partition(".")[0])
+    today = dt.date.fromisoformat(f"{situation.month}-01")
+    unknown = Branch(branch=number, source=FACT, date=today, confidence="low")
+    branch = next((row for row in catalogue.drivers.branch if row.branch == number), unknown)
+    elsewhere = Repository(
+        id=ELSEWHERE,
+        name="what is on the rig",
+        systems=(situation.system,),
+        signed_modules=False,
+        source=FACT,
+        date=today,
+        confidence="high",
+    )
+    known = {row.id: row for row in catalogue.repositories.of(situation.system)}
+    return Candidate(
+        branch=branch,
+        repository=known.get(situation.installed_source, elsewhere),
+        flavour="open" if situation.present_flavour == "open" else "proprietary",
+        offer=None,
+        version=situation.present,
+        exact=True,
+        adopted=True,
+    )
 
 
 def _rank(
@@ -76,8 +117,9 @@ def _rank(
     """Lower is better: what runs and is supported; then long-term branches, newer ones, preferred flavours."""
     branch = candidate.branch
     life = _life(branch, situation.month)
-    runs = situation.loaded.partition(".")[0] == str(branch.branch)
-    kept = 0 if runs and life < _ENDED else 1
+    runs = situation.has_branch(branch.branch)
+    kept = 0 if runs and (life < _ENDED or situation.stays) else 1
+    elsewhere = 0 if runs and candidate.repository.id == situation.installed_source else 1
     newest_wanted = any(not card.architecture for card in situation.cards)
     flavour = 0 if candidate.flavour == _preferred(candidate, situation, catalogue) else 1
     return (
@@ -85,6 +127,7 @@ def _rank(
         0 if tried_on(candidate, situation.kernel) else 1,
         0 if newest_wanted else life,
         -branch.branch,
+        elsewhere,
         places[candidate.repository.id],
         flavour,
     )
@@ -97,7 +140,6 @@ def tried_on(candidate: Candidate, kernel: str) -> bool:
     return not last or not series or at_least(last, series.group())
 
 
-_RELEASE = re.compile(r"(?:==)?\s*([0-9]+\.[0-9]+\.[0-9]+)")
 _SERIES = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
 _UNKNOWN = 3
 _ENDED = 4
@@ -114,8 +156,8 @@ def _life(branch: Branch, month: str) -> int:
 
 def _preferred(candidate: Candidate, situation: Situation, catalogue: Catalogue) -> Flavour:
     branch = candidate.branch.branch
-    if situation.loaded_open is not None and situation.loaded.startswith(f"{branch}."):
-        return "open" if situation.loaded_open else "proprietary"
+    if situation.present_flavour and situation.has_branch(branch):
+        return "open" if situation.present_flavour == "open" else "proprietary"
     return "open" if branch >= catalogue.drivers.modules.open_default else "proprietary"
 
 
@@ -124,6 +166,8 @@ def objections(
 ) -> Iterator[Conflict]:
     """Whatever excludes a candidate on this rig."""
     yield from _against_wishes(candidate, situation, catalogue)
+    if candidate.adopted:
+        return
     yield from _against_repository(candidate, situation, catalogue)
     yield from _against_modules(candidate, catalogue)
     yield from _against_secure_boot(candidate, situation, catalogue)
@@ -209,8 +253,9 @@ def signed(candidate: Candidate, situation: Situation, catalogue: Catalogue) -> 
 def _against_secure_boot(
     candidate: Candidate, situation: Situation, catalogue: Catalogue
 ) -> Iterator[Conflict]:
-    # Where a module is loaded in spite of Secure Boot, the key that signs the rig's own is enrolled.
-    if not situation.secure_boot or situation.loaded or signed(candidate, situation, catalogue):
+    # Where a module that was built there is loaded in spite of Secure Boot, the rig's own key is enrolled.
+    enrolled = situation.loaded and not situation.loaded_signed
+    if not situation.secure_boot or enrolled or signed(candidate, situation, catalogue):
         return
     kernel = f" for {situation.kernel}" if candidate.repository.signed_modules else ""
     yield Conflict(

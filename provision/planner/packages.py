@@ -21,23 +21,36 @@ def driver(candidate: Candidate, situation: Situation, catalogue: Catalogue) -> 
     Raises:
         LookupError: the candidate is not on offer (it would not have been chosen).
     """
+    if candidate.adopted:
+        return _plan(candidate, packages=(), modules="")
     if candidate.offer is None:
         raise LookupError(candidate.repository.id)
     names = catalogue.repositories.names_of(candidate.offer)
     system = catalogue.system(situation.system)
     suffix = system.kernel_suffix(situation.kernel)
-    exact = candidate.version if candidate.version in situation.wishes.driver else ""
     words = {
         "branch": str(candidate.branch.branch),
-        "pin": exact or str(candidate.branch.branch),
+        "pin": candidate.version if candidate.exact else str(candidate.branch.branch),
         "flavour": names.open if candidate.flavour == "open" else names.proprietary,
         # A kernel of somebody's own has headers under its exact name.
         "kernel": suffix or situation.kernel,
     }
-    fabric = (names.fabric_manager,) if names.fabric_manager and situation.nvswitch else ()
+    own = fabric_manager(candidate, situation, catalogue)
+    fabric = (own,) if own else ()
     precompiled = tuple(name.format(**words) for name in (*names.packages, *fabric))
     dkms = tuple(name.format(**words) for name in (*names.dkms, *fabric))
-    built = names.modules == "precompiled" and system.has_modules(suffix)
+    if names.modules == "precompiled" and system.has_modules(suffix):
+        return _plan(candidate, packages=precompiled, modules="precompiled", dkms_packages=dkms)
+    return _plan(candidate, packages=dkms, modules="dkms")
+
+
+def _plan(
+    candidate: Candidate,
+    *,
+    packages: tuple[str, ...],
+    modules: str,
+    dkms_packages: tuple[str, ...] = (),
+) -> DriverPlan:
     branch = candidate.branch
     return DriverPlan(
         branch=branch.branch,
@@ -46,11 +59,20 @@ def driver(candidate: Candidate, situation: Situation, catalogue: Catalogue) -> 
         end_of_life=branch.end_of_life,
         flavour=candidate.flavour,
         source=candidate.repository.id,
-        component=candidate.offer.component,
-        modules="precompiled" if built else "dkms",
-        packages=precompiled if built else dkms,
-        dkms_packages=dkms if built else (),
+        component=candidate.offer.component if candidate.offer else "",
+        modules=modules,
+        packages=packages,
+        dkms_packages=dkms_packages,
+        adopted=candidate.adopted,
     )
+
+
+def fabric_manager(candidate: Candidate, situation: Situation, catalogue: Catalogue) -> str:
+    """The package that a rig with an NVSwitch needs beside the driver; empty where it has none."""
+    if candidate.offer is None or not situation.nvswitch:
+        return ""
+    name = catalogue.repositories.names_of(candidate.offer).fabric_manager
+    return name.format(branch=candidate.branch.branch)
 
 
 def cuda(solution: Solution) -> CudaPlan:

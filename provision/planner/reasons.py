@@ -75,10 +75,12 @@ def choices(solution: Solution, catalogue: Catalogue) -> Iterator[Decision]:
 
 def _driver(candidate: Candidate, situation: Situation, catalogue: Catalogue) -> Iterator[Decision]:
     branch = candidate.branch
-    yield _decision(
-        "driver", f"{branch.branch}", _why_branch(candidate, situation, catalogue), branch
-    )
-    yield _flavour(candidate, situation, catalogue)
+    choice = candidate.version if candidate.exact else str(branch.branch)
+    yield _decision("driver", choice, _why_branch(candidate, situation, catalogue), branch)
+    if candidate.adopted:
+        yield _decision("kernel modules", candidate.flavour, "they are on the rig")
+    else:
+        yield _flavour(candidate, situation, catalogue)
     offer = candidate.offer
     yield _decision(
         "driver source",
@@ -108,8 +110,11 @@ def _why_branch(candidate: Candidate, situation: Situation, catalogue: Catalogue
     first = f"{kind}, {life}"
     if situation.wishes.driver:
         first = f"you asked for {situation.wishes.driver}; {first}"
-    elif situation.loaded.startswith(f"{branch.branch}."):
-        first = f"it runs already ({situation.loaded}); {first}"
+    elif candidate.adopted:
+        first = f"it is on the rig, and taken as it is ({candidate.version}); {first}"
+    elif situation.has_branch(branch.branch):
+        runs = "runs" if situation.present == situation.loaded else "is installed"
+        first = f"it {runs} already ({situation.present}); {first}"
     if limits:
         last, name = limits[0]
         first += f"; {last} is the last for {name}"
@@ -135,8 +140,9 @@ def _flavour(candidate: Candidate, situation: Situation, catalogue: Catalogue) -
             return _decision(
                 "kernel modules", candidate.flavour, why, architecture(card, catalogue)
             )
-    if _runs(candidate, situation):
-        return _decision("kernel modules", candidate.flavour, "they run already")
+    if _is_there(candidate, situation):
+        there = "they run already" if situation.loaded else "they are installed already"
+        return _decision("kernel modules", candidate.flavour, there)
     if candidate.flavour == "open":
         why = (
             f"after branch {modules.proprietary_last} there are no others"
@@ -148,14 +154,20 @@ def _flavour(candidate: Candidate, situation: Situation, catalogue: Catalogue) -
     return _decision("kernel modules", candidate.flavour, why, modules)
 
 
-def _runs(candidate: Candidate, situation: Situation) -> bool:
-    same_branch = situation.loaded.startswith(f"{candidate.branch.branch}.")
-    return same_branch and situation.loaded_open is (candidate.flavour == "open")
+def _is_there(candidate: Candidate, situation: Situation) -> bool:
+    same_branch = situation.has_branch(candidate.branch.branch)
+    return same_branch and situation.present_flavour == candidate.flavour
 
 
 def _why_source(candidate: Candidate, situation: Situation, catalogue: Catalogue) -> str:
+    if candidate.adopted:
+        return "you asked to take the driver as it is"
     if situation.wishes.driver_source == candidate.repository.id:
         return "you asked for it"
+    if situation.installed_source == candidate.repository.id and situation.has_branch(
+        candidate.branch.branch
+    ):
+        return "what is installed came from it"
     if driver.signed(candidate, situation, catalogue):
         signed = ", as Secure Boot wants" if situation.secure_boot else ""
         return f"it has modules built for its kernels and signed{signed}; others are built on the rig by DKMS"

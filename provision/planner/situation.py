@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from provision.planner import present
 from provision.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -44,10 +45,17 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         system: the catalogue's id.
-        kernel: release; empty for the system's usual one.
+        kernel: release that boots next; empty for the system's usual one.
         secure_boot: it is on; what could not be read counts as off.
         loaded: version of the driver that runs; empty for none.
         loaded_open: its modules are the open ones; None where unknown.
+        loaded_signed: its modules came signed, so that they run says nothing of the key of modules built here.
+        installed: version of the driver that is installed; empty for none.
+        installed_flavour: of its kernel modules; empty where unknown.
+        installed_source: the repository that it came from; empty where unknown.
+        stays: it was chosen by hand, and stays also where it is no longer supported.
+        adopted: it is taken as it is, wherever it came from.
+        newest: the newest release of a branch is wanted, where no other was asked for.
         cards: the GPUs by kind, sorted.
         nvswitch: the rig has one, which needs the fabric manager.
         unreached: repository → why it is not reached.
@@ -62,6 +70,13 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     secure_boot: bool = False
     loaded: str = ""
     loaded_open: bool | None = None
+    loaded_signed: bool = False
+    installed: str = ""
+    installed_flavour: str = ""
+    installed_source: str = ""
+    stays: bool = False
+    adopted: bool = False
+    newest: bool = False
     cards: tuple[Card, ...] = ()
     nvswitch: bool = False
     unreached: tuple[tuple[str, str], ...] = ()
@@ -70,8 +85,24 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     month: str
     wishes: Wishes = Wishes()
 
+    @property
+    def present(self) -> str:
+        """Version of the driver that the rig has: the installed one, which runs after the next boot."""
+        return self.installed or self.loaded
 
-def of(
+    @property
+    def present_flavour(self) -> str:
+        """Of its kernel modules; empty where unknown."""
+        if self.installed:
+            return self.installed_flavour
+        return {True: "open", False: "proprietary", None: ""}[self.loaded_open]
+
+    def has_branch(self, branch: int) -> bool:
+        """Whether the driver that the rig has is of this branch."""
+        return self.present.partition(".")[0] == str(branch)
+
+
+def of(  # noqa: PLR0913 - a rig, what is known, and what was chosen before
     facts: Facts,
     wishes: Wishes,
     catalogue: Catalogue,
@@ -79,20 +110,32 @@ def of(
     *,
     maker: str,
     pythons: tuple[str, ...],
+    newest: bool = False,
 ) -> Situation:
     """The situation that facts and wishes describe."""
+    there = present.of(facts.driver, wishes, system.id, newest=newest)
+    mirrored = {"nvidia"} if wishes.nvidia_repository else set()
     return Situation(
         system=system.id,
-        kernel=facts.system.kernel,
+        kernel=facts.driver.next_kernel or facts.system.kernel,
         secure_boot=bool(facts.firmware.secure_boot),
         loaded=facts.nvidia.loaded,
         loaded_open=facts.nvidia.open,
+        loaded_signed=facts.driver.precompiled,
+        installed=there.version,
+        installed_flavour=there.flavour,
+        installed_source=there.source,
+        stays=there.stays,
+        adopted=there.adopted,
+        newest=newest,
         cards=cards([gpu.device for gpu in facts.gpus], catalogue),
         nvswitch=any(device.cls.startswith("0680") for device in facts.pci),
         unreached=tuple(
             (row.id, reach.detail or "no answer")
             for row in catalogue.repositories.of(system.id)
-            if (reach := facts.network.get(row.id)) is not None and reach.reached is False
+            if row.id not in mirrored
+            and (reach := facts.network.get(row.id)) is not None
+            and reach.reached is False
         ),
         maker=maker,
         pythons=pythons,

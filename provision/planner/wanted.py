@@ -63,7 +63,14 @@ def _can_be(kind: Kind, situation: Situation, catalogue: Catalogue) -> bool:
 def relaxed(situation: Situation, cards: tuple[Card, ...]) -> Situation:
     """What holds on this system for these cards for good: no wishes, nothing switched on, all in reach."""
     return msgspec.structs.replace(
-        situation, cards=cards, wishes=Wishes(), secure_boot=False, unreached=(), loaded=""
+        situation,
+        cards=cards,
+        wishes=Wishes(),
+        secure_boot=False,
+        unreached=(),
+        loaded="",
+        installed="",
+        adopted=False,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from provision.facts.driver import State
 from provision.report.text import count_of, duration, line, size
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from provision.facts import Facts
     from provision.facts.disks import FileSystem
 
+_DOUBTFUL = {State.BROKEN, State.MIXED, State.UNMANAGED}
 _MIB = 1024**2
 
 # Instruction sets that decide how fast a framework's arithmetic runs on the CPU, as the kernel names them.
@@ -80,10 +82,24 @@ def _gpus(facts: Facts) -> Iterator[Row]:
         memory = size(known.memory * _MIB) if known and known.memory else "memory unknown"
         name = f"{known.name} · {memory}" if known else "not seen by nvidia-smi"
         yield Row(f"GPU {number}", f"{name} · {gpu.address} · 10de:{gpu.device}", known is None)
-    flavour = {True: " (open module)", False: " (proprietary module)", None: ""}[nvidia.open]
-    yield Row("Driver", f"{nvidia.loaded}{flavour}" if nvidia.loaded else "none loaded")
+    yield _driver(facts)
+    if facts.driver.toolkits:
+        yield Row("CUDA toolkits", ", ".join(facts.driver.toolkits))
     if nvidia.trouble:
         yield Row("nvidia-smi", nvidia.trouble, notice=True)
+
+
+def _driver(facts: Facts) -> Row:
+    nvidia, installed = facts.nvidia, facts.driver
+    flavour = {True: " (open module)", False: " (proprietary module)", None: ""}[nvidia.open]
+    words = [f"{nvidia.loaded}{flavour}" if nvidia.loaded else "none loaded"]
+    if installed.version and installed.version != nvidia.loaded:
+        words.append(f"{installed.version} installed")
+    if installed.state in _DOUBTFUL:
+        words.append(
+            f"{installed.state.value}: {installed.why}" if installed.why else installed.state.value
+        )
+    return Row("Driver", " · ".join(words), notice=len(words) > 1)
 
 
 def _software(facts: Facts) -> Iterator[Row]:

@@ -31,12 +31,14 @@ def show_plan(console: Console, plan: Plan, *, sources: bool = False) -> None:
     _choices(console, plan, sources=sources)
     _actions(console, plan)
     _warnings(console, plan)
+    _stops(console, plan)
 
 
 def show_choices(console: Console, plan: Plan, *, sources: bool = False) -> None:
     """Show a plan of a machine that does not exist yet: everything would have to be done there."""
     _choices(console, plan, sources=sources)
     _warnings(console, plan)
+    _stops(console, plan)
 
 
 def show_conflicts(
@@ -135,4 +137,14 @@ def _warnings(console: Console, plan: Plan) -> None:
     for warning in plan.warnings:
         table = Table.grid()
         table.add_row(Text("! note: ", style="warn"), safe(warning))
+        console.print(table)
+
+
+def _stops(console: Console, plan: Plan) -> None:
+    """What would end ``up`` before it changes anything."""
+    for stop in plan.stops:
+        table = Table.grid()
+        text = Text.assemble(safe(stop.what), safe(f"\n{stop.hint}", "label"))
+        mark = f"{symbol(console, Status.FAIL)} in the way: "
+        table.add_row(Text(mark, style="fail"), text)
         console.print(table)

@@ -52,12 +52,34 @@ def made_environment(
     return said("\n".join(lines) + "\n")
 
 
+PACKAGES = {"libcuda1": "535.261.03-1", "nvidia-smi": "535.261.03-1"}
+
+
+def made_driver(**values: str) -> Outcome:
+    """In the form of the reading ``driver``: one that is whole, recorded and held, but for ``values``."""
+    rows = {
+        "class": "managed",
+        "packages": " ".join(f"{name}={version}" for name, version in PACKAGES.items()),
+        "version": "535.261.03",
+        "flavour": "proprietary",
+        "loaded": "535.261.03",
+        "kernel": "6.1.0-40-amd64",
+        "next_kernel": "6.1.0-40-amd64",
+        "module_running": "535.261.03",
+        "module_next": "535.261.03",
+        "held": " ".join(PACKAGES),
+        "persistence": "enabled",
+    }
+    return said("".join(f"{key}: '{value}'\n" for key, value in {**rows, **values}.items()))
+
+
 def made_gpus(*, bus: str = GPU_1 + GPU_2, smi: str = SMI_1 + SMI_2) -> dict[str, Outcome]:
     return {
         "pci_nvidia": said(bus),
         "nvidia_module": said("535.261.03\n"),
         "nvidia_proc": said(PROC),
         "nvidia_smi": said(smi),
+        "driver": made_driver(),
         "environments": made_environment("tensorflow"),
     }
 
@@ -112,6 +134,7 @@ CHANGES: dict[str, dict[str, Outcome]] = {
         "nvidia_module": said("", code=1, err="No such file\n"),
         "nvidia_proc": said("", code=1, err="No such file\n"),
         "nvidia_smi": said("", code=127, err="sh: 1: nvidia-smi: not found\n"),
+        "driver": said("class: 'missing'\n"),
     },
     "made_smi_hung": {**made_gpus(), "nvidia_smi": HUNG},
     "made_off_the_bus": {
@@ -121,6 +144,39 @@ CHANGES: dict[str, dict[str, Outcome]] = {
     "made_card_missing": made_gpus(smi=SMI_1),
     "made_mismatch": {**made_gpus(), "nvidia_smi": said(MISMATCH, code=18)},
     "made_upgraded": made_gpus(smi=SMI_1.replace("535.261", "550.163") + SMI_2),
+    "made_waiting_for_boot": {**made_gpus(), "driver": made_driver(version="535.309.01")},
+    "made_no_module": {
+        **made_gpus(),
+        "driver": made_driver(
+            **{"class": "broken", "next_kernel": "6.1.0-41-amd64", "module_next": ""},
+            why="the driver has no module for 6.1.0-41-amd64",
+        ),
+    },
+    "made_old_module": {**made_gpus(), "driver": made_driver(module_next="535.216.01")},
+    "made_mixed": {
+        **made_gpus(),
+        "driver": made_driver(
+            **{"class": "mixed"}, why="packages from several sources: debian nvidia"
+        ),
+    },
+    "made_unmanaged": {
+        **made_gpus(),
+        "driver": made_driver(
+            **{"class": "unmanaged"}, packages="", held="", why="no package owns it"
+        ),
+    },
+    "made_adopted": {
+        **made_gpus(),
+        "driver": made_driver(
+            **{"class": "unmanaged"},
+            packages="",
+            held="",
+            why="no package owns it",
+            record='{"version":"535.261.03","how":"adopted"}',
+        ),
+    },
+    "made_loose": {**made_gpus(), "driver": made_driver(held="nvidia-smi")},
+    "made_driver_hung": {**made_gpus(), "driver": HUNG},
     "hostile": {
         "os_release": said(
             'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="\x1b[31mred\x1b]0;owned\x07"\n'

@@ -28,6 +28,7 @@ BARE = {
     "reboot": "",
     "secure_boot": "no-efi\n",
     "pci_nvidia": "",
+    "driver": "class: 'missing'\n",
     "reach_apt": "apt yes http 200",
     "reach_index": "index unknown none pip is not installed yet",
     "reach_conda": "conda no http curl: (6) Could not resolve host 000",
@@ -36,6 +37,40 @@ BARE = {
 
 GTX_1060 = "0000:01:00.0 0x030000 0x1c03 0x1458 0x3724 -1 nvidia\n"
 """In the form of the reading; ids from NVIDIA's list of supported GPUs, the board's from pci.ids."""
+
+
+def driver(**values: str) -> str:
+    """The reading of a driver that is as dlrig left it on a Debian 12 box; ``values`` replace its rows."""
+    version, kernel = "535.309.01", "6.1.0-40-amd64"
+    packages = dict.fromkeys(("libcuda1", "nvidia-smi"), f"{version}-0+deb12u1")
+    record = {
+        "source": "debian",
+        "branch": 535,
+        "version": version,
+        "flavour": "proprietary",
+        "modules": "dkms",
+        "packages": packages,
+        "how": "installed",
+    }
+    rows = {
+        "class": "managed",
+        "packages": " ".join(f"{name}={full}" for name, full in packages.items()),
+        "version": version,
+        "flavour": "proprietary",
+        "loaded": version,
+        "kernel": kernel,
+        "next_kernel": kernel,
+        "module_running": version,
+        "module_next": version,
+        "module_flavour": "proprietary",
+        "headers": "yes",
+        "held": " ".join(packages),
+        "sources": "debian-nonfree",
+        "toolkits": "11.8=/usr",
+        "persistence": "enabled",
+        "record": msgspec.json.encode(record).decode(),
+    }
+    return "".join(f"{key}: '{value}'\n" for key, value in {**rows, **values}.items())
 
 
 def facts_of(privilege: str = "sudo", **readings: str) -> facts.Facts:

@@ -216,6 +216,30 @@ def test_offers_keep_to_what_a_branch_can_be() -> None:
             assert suffixed == (offer.branch < 590)
 
 
+def test_older_releases_are_older_and_of_the_branch() -> None:
+    for offer in KNOWN.repositories.driver:
+        every = [offer.version, *offer.versions] if offer.versions else []
+        assert every == sorted(every, key=Version, reverse=True)
+        assert {each.partition(".")[0] for each in every} <= {str(offer.branch)}
+
+
+def test_room_is_known_for_all_that_is_offered() -> None:
+    repositories = KNOWN.repositories
+    offers = [("driver", row.repository, row.systems) for row in repositories.driver]
+    offers += [("cuda", row.repository, row.systems) for row in repositories.cuda]
+    for subject, repository, systems in offers:
+        for system in systems:
+            assert 1 <= repositories.room_for(subject, repository, system) <= 20
+    assert repositories.room_for("driver", "debian", "ubuntu-24.04") == 0
+
+
+def test_what_a_driver_needs_of_debian_is_enabled() -> None:
+    """The kernel modules depend on firmware, which has a section of its own."""
+    for offer in KNOWN.repositories.driver:
+        if offer.repository == "debian":
+            assert offer.component.split() == ["contrib", "non-free", "non-free-firmware"]
+
+
 def test_every_cuda_has_a_family_and_a_toolkit() -> None:
     for toolkit in KNOWN.cuda.toolkit:
         family = KNOWN.cuda.family_of(toolkit.version)
@@ -459,8 +483,8 @@ def test_every_managed_file_is_its_roles() -> None:
     ours = {(file.role, file.path, file.file) for file in KNOWN.files}
     theirs = {
         (role, path, file)
-        for role in ("base", "environments")
-        for path, file in variables(role, "vars")[f"{role}_files"].items()
+        for role in sorted(path.name for path in ROLES.iterdir() if path.is_dir())
+        for path, file in variables(role, "vars").get(f"{role}_files", {}).items()
     }
     assert ours == theirs
 

@@ -65,7 +65,44 @@ def test_what_a_person_sees(plan: Callable[..., Ran]) -> None:
     assert "a long-term support branch, supported until 2028-06" in out
     assert "source: NVIDIA's driver life cycle, read 2026-11-22, high confidence" in out
     assert "the driver compiles it at the first start" in " ".join(out.split())
-    assert "does not install drivers" not in out
+    assert "reboot" not in out
+
+
+def test_an_older_release_that_the_archive_still_has(plan: Callable[..., Ran]) -> None:
+    debian = ("--os", "debian-12", "--gpu", "10de:1c03")
+    made = document(plan(*debian, "--driver", "535.261.03", "--json"))
+    assert (made["driver"]["version"], made["driver"]["source"]) == ("535.261.03", "debian")
+    assert made["variables"]["nvidia_driver_version"] == "535.261.03"
+
+
+@pytest.mark.parametrize(
+    ("options", "existing"),
+    [((), "stop"), (("--adopt",), "adopt"), (("--purge-conflicts",), "purge")],
+)
+def test_what_becomes_of_a_driver_that_nobody_manages(
+    plan: Callable[..., Ran], options: tuple[str, ...], existing: str
+) -> None:
+    made = document(plan(*NOBLE, "--gpu", "10de:1c03", *options, "--json"))
+    assert made["variables"]["nvidia_driver_existing"] == existing
+
+
+def test_options_for_the_driver(plan: Callable[..., Ran]) -> None:
+    options = ("--container-toolkit", "--ignore-display", "--ignore-kernel")
+    mirror = ("--nvidia-repository", "https://mirror.example.org/ubuntu2404")
+    made = document(plan(*NOBLE, "--gpu", "10de:1c03", *options, *mirror, "--json"))["variables"]
+    assert made["container_toolkit_enabled"] is True
+    assert made["nvidia_driver_display"] == "ignore"
+    assert made["nvidia_driver_kernel_check"] is False
+    assert made["cuda_toolkit_repository_url"] == "https://mirror.example.org/ubuntu2404/"
+
+
+def test_what_would_be_in_the_way_is_shown_with_the_plan(plan: Callable[..., Ran]) -> None:
+    machine = ("--os", "debian-12", "--gpu", "10de:1c03", "--kernel", "6.18.1-amd64")
+    code, out, _ = plan(*machine, "--driver", "535")
+    assert code == Exit.OK
+    assert "in the way: Linux 6.18.1-amd64 boots next" in " ".join(out.split())
+    assert "--ignore-kernel" in out
+    assert "in the way" not in plan(*machine, "--driver", "535", "--ignore-kernel")[1]
 
 
 def test_without_a_gpu_it_is_a_cpu_machine(plan: Callable[..., Ran]) -> None:

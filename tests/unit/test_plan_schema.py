@@ -18,7 +18,7 @@ from provision import catalogue
 from provision.cli import cli
 from provision.errors import ImpossiblePlanError
 from provision.imagined import imagine
-from provision.plan import Conflict, DriverPlan, EnvironmentPlan, NoPlan, Plan
+from provision.plan import Conflict, DriverPlan, EnvironmentPlan, NoPlan, Plan, Stop
 from provision.planner import make_plan
 from provision.wishes import Wishes
 
@@ -83,7 +83,7 @@ def test_a_stale_schema_is_told(
 
 def test_it_is_a_schema_that_names_every_field() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    for form in (Plan, NoPlan, DriverPlan, EnvironmentPlan, Conflict):
+    for form in (Plan, NoPlan, DriverPlan, EnvironmentPlan, Conflict, Stop):
         assert set(SCHEMA["$defs"][form.__name__]["properties"]) == set(form.__struct_fields__)
 
 

@@ -115,8 +115,8 @@ def test_a_distribution_that_is_there_twice_is_drift() -> None:
 def test_drift_of_a_package_and_a_file_is_found_and_only_base_runs() -> None:
     done = base_done()
     done["dpkg"] = done["dpkg"].replace("ii  curl 1.0\n", "rc  curl 1.0\n")
-    _, other = done["files"].splitlines(keepends=True)
-    done["files"] = f"{'0' * 64}  /etc/security/limits.d/90-dlrig.conf\n{other}"
+    _, *others = done["files"].splitlines(keepends=True)
+    done["files"] = f"{'0' * 64}  /etc/security/limits.d/90-dlrig.conf\n{''.join(others)}"
     made = plan(facts_of(**done, environments=environment("tensorflow", [TF])))
     assert made.roles == ("base",)
     assert [(a.subject, a.present) for a in made.actions] == [

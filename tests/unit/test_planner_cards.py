@@ -423,6 +423,14 @@ def test_secure_boot_bars_modules_built_on_the_rig(system: str) -> None:
     assert "mokutil" in words(found)
 
 
+def test_a_signed_module_that_runs_does_not_vouch_for_modules_built_on_the_rig() -> None:
+    why = failed(
+        RTX_3090, kernel="6.8.12-own", secure_boot=True, loaded="580.95.05", loaded_signed=True
+    )
+    assert set(constraints(why)) == {"secure-boot"}
+    assert solved(RTX_3090, kernel="6.8.12-own", secure_boot=True, loaded="580.95.05")
+
+
 def test_without_nvidias_repository_ubuntu_has_a_driver_and_no_toolkit() -> None:
     found = solved(RTX_3090, unreached=NVIDIA_UNREACHED)
     assert driver(found) == (580, "open", "ubuntu")

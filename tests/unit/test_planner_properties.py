@@ -94,6 +94,14 @@ RIGS = st.fixed_dictionaries(
         "secure_boot": st.booleans(),
         "loaded": st.sampled_from(["", "", "580.95.05", "595.71.05", "570.211.01", "470.256.02"]),
         "loaded_open": st.sampled_from([None, True, False]),
+        "loaded_signed": st.booleans(),
+        "installed": st.sampled_from(
+            ["", "", "535.261.03", "580.65.06", "595.71.05", "525.147.05"]
+        ),
+        "installed_flavour": st.sampled_from(["", "open", "proprietary"]),
+        "installed_source": st.sampled_from(["", "ubuntu", "nvidia", "debian"]),
+        "stays": st.booleans(),
+        "newest": st.booleans(),
         "unreached": st.sampled_from([(), (), NVIDIA_UNREACHED]),
         "month": st.sampled_from(["2026-01", "2026-11", "2029-01"]),
         "pythons": st.sampled_from(

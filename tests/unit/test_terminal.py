@@ -13,7 +13,7 @@ from rich.console import Console
 from provision.errors import DlrigError
 from provision.facts import Facts
 from provision.history import History
-from provision.plan import Plan
+from provision.plan import Plan, Stop
 from provision.report.comparison import compare
 from provision.report.text import clean
 from provision.results import Acceptance, Status, Verdict
@@ -107,6 +107,17 @@ def test_a_plan_with_changes() -> None:
     assert "source:" not in screen.words
     show_plan(screen.console, plan, sources=True)
     assert "source:" in screen.words
+
+
+def test_a_plan_with_something_in_the_way() -> None:
+    screen = _Screen()
+    plan = msgspec.convert(sample("gpu_rejected").plan, Plan)
+    stop = Stop(
+        what="a .run driver is there", hint="Take it: --adopt", reference="unmanaged-driver"
+    )
+    show_plan(screen.console, msgspec.structs.replace(plan, stops=(stop,)))
+    assert "2 changes:" in screen.words
+    assert "✗ in the way: a .run driver is there Take it: --adopt" in screen.words
 
 
 def test_a_plan_without_changes() -> None:

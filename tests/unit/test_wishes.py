@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from provision.errors import UsageError
-from provision.wishes import DriverSource, Maker, Modules, Wishes, make_wishes, with_variables
+from provision.wishes import (
+    DriverSource,
+    Existing,
+    Maker,
+    Modules,
+    Wishes,
+    make_wishes,
+    with_variables,
+)
 
 
 def test_an_inventory_fills_what_the_options_left() -> None:
@@ -30,6 +38,12 @@ def test_every_wish_from_an_inventory() -> None:
             "dlrig_torch": ">=2.10",
             "dlrig_jax": "0.10.2",
             "dlrig_env": ["torch", "jax"],
+            "dlrig_existing": "purge",
+            "dlrig_container_toolkit": True,
+            "dlrig_nvidia_repository": "https://mirror.example.org/debian12/",
+            "dlrig_ignore_display": "yes",
+            "dlrig_ignore_kernel": "True",
+            "dlrig_watch": "no",
         },
         "inventory",
     )
@@ -43,7 +57,33 @@ def test_every_wish_from_an_inventory() -> None:
         torch=">=2.10",
         jax="0.10.2",
         env=("torch", "jax"),
+        existing=Existing.PURGE,
+        container_toolkit=True,
+        nvidia_repository="https://mirror.example.org/debian12/",
+        ignore_display=True,
+        ignore_kernel=True,
+        watch=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("existing", "keep"),
+        ("container_toolkit", "perhaps"),
+        ("ignore_display", 1),
+        ("newest", True),
+    ],
+)
+def test_what_is_no_answer_is_refused(name: str, value: object) -> None:
+    with pytest.raises(UsageError) as caught:
+        with_variables(Wishes(), {f"dlrig_{name}": value}, "inventory")
+    assert caught.value.reference == "bad-wish"
+
+
+def test_a_mirror_with_a_password_is_refused() -> None:
+    with pytest.raises(UsageError, match="password"):
+        make_wishes({"nvidia_repository": "https://me:secret@mirror.example.org/"}, "options")
 
 
 def test_lists_of_options_win_over_an_inventorys() -> None:
@@ -146,3 +186,8 @@ def test_an_option_undoes_a_variable_also_with_its_default() -> None:
     assert with_variables(Wishes(), variables, "host").modules is Modules.OPEN
     undone = with_variables(Wishes(), variables, "host", given={"modules"})
     assert undone == Wishes(cuda=("12.9",))
+
+
+def test_whether_a_rig_may_be_restarted_is_no_wish() -> None:
+    """An inventory has it beside the wishes; ``provision.stages.restarting`` reads it."""
+    assert with_variables(Wishes(), {"dlrig_reboot": True}, "inventory") == Wishes()

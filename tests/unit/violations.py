@@ -57,7 +57,11 @@ def _driver(asked: Situation, found: Solution, catalogue: Catalogue) -> Iterator
     yield from _driver_offer(asked, found.driver, catalogue)
     yield from _driver_wishes(asked, found.driver)
     branch, modules = found.driver.branch.branch, catalogue.drivers.modules
-    if asked.secure_boot and not asked.loaded and not _signed(asked, found.driver, catalogue):
+    if (
+        asked.secure_boot
+        and (not asked.loaded or asked.loaded_signed)
+        and not _signed(asked, found.driver, catalogue)
+    ):
         yield "Secure Boot would not load it"
     if found.driver.flavour == "open" and branch < modules.open_first:
         yield "no open modules yet"

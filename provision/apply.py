@@ -1,4 +1,4 @@
-"""Carry a plan out through Ansible. The only module that imports ansible_runner.
+"""Run a playbook on rigs through Ansible. The only module that imports ansible_runner.
 
 Each run has a private folder: the inventory that was used, Ansible's output and its events stay there as the
 transcript. Sudo's password is handed over in memory, to Ansible's prompt: it is in no file and no argument.
@@ -6,6 +6,7 @@ transcript. Sudo's password is handed over in memory, to Ansible's prompt: it is
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -19,7 +20,6 @@ import msgspec
 from provision.bundle import bundled
 from provision.errors import ApplyError
 from provision.inventory import tool_environment
-from provision.plan import Plan
 from provision.remedies import remedy_for
 from provision.target import Target
 
@@ -34,11 +34,25 @@ _SIGN_OF_LIFE = 15
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One rig and what is to be done there; ``root`` where the user who connects is root already."""
+    """One rig, the roles' variables for it, and whether the user who connects is root already."""
 
     target: Target
-    plan: Plan
+    variables: dict[str, Any] = {}
     root: bool
+
+
+class Play(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run.
+
+    Attributes:
+        playbook: its name below ``playbooks``.
+        roles: only these; empty for the whole playbook.
+        inventory: the user's own, where the rigs come from one.
+    """
+
+    playbook: str = "site.yml"
+    roles: tuple[str, ...] = ()
+    inventory: str | None = None
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +60,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rig: the target's name; empty for a task that begins everywhere.
-        task: the task's name.
-        status: ``begin``, ``ok``, ``changed``, ``skipped``, ``failed`` or ``unreachable``.
+        task: the task's name; for a job in the background, the role's and the thing's.
+        status: ``begin``, ``ok``, ``changed``, ``skipped``, ``failed`` or ``unreachable``; ``background`` where
+            a job was begun that goes on beside other tasks, ``ended`` where it was waited for.
         detail: what a failed task said.
         seconds: how long it took on this rig; 0 for ``begin``.
     """
@@ -76,23 +91,27 @@ _STATUS = {
     "runner_on_unreachable": "unreachable",
 }
 
+_MAY_HOLD_JOBS = {"runner_on_ok", "runner_on_failed", "runner_item_on_ok", "runner_item_on_failed"}
+_STOP = re.compile(r"[ \t]*\[([a-z]+(?:-[a-z]+)+)\]$", re.MULTILINE)
+"""How a role's own refusal ends: the word for programs, in brackets."""
+
 
 def apply(
     jobs: Sequence[Job],
     folder: Path,
     settings: Settings,
     *,
-    inventory: str | None = None,
+    play: Play,
     become_password: str | None = None,
     on_step: Callable[[Step], None],
 ) -> Applied:
-    """Run the roles that the plans need; every plan must need the same ones.
+    """Run a playbook on rigs.
 
     Args:
-        jobs: the rigs and their plans.
-        folder: private and new; keeps the transcript.
+        jobs: the rigs, and the variables of each.
+        folder: private; keeps the transcript.
         settings: how to connect.
-        inventory: the user's own, where the rigs come from one.
+        play: what to run.
         become_password: sudo's, the same on all rigs.
         on_step: sees everything that happens, as it happens.
 
@@ -101,10 +120,10 @@ def apply(
         KeyboardInterrupt: the user stopped it; Ansible was ended first.
     """
     _require_ssh(jobs)
-    names = {_alias(job, inventory): job.target.name for job in jobs}
+    names = {_alias(job, play.inventory): job.target.name for job in jobs}
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     hosts = folder / "hosts.json"
-    hosts.write_text(json.dumps(_hosts(jobs, settings, inventory), indent=1))
+    hosts.write_text(json.dumps(_hosts(jobs, settings, play.inventory), indent=1))
     hosts.chmod(0o600)
     watcher = _Watcher(names, on_step)
     # Ansible finds a connection that is still open by host name, port and user alone. Two machines can go by one
@@ -112,12 +131,12 @@ def apply(
     with tempfile.TemporaryDirectory(prefix="dlrig-", dir=_place_for_sockets()) as sockets:
         runner = ansible_runner.run(
             private_data_dir=str(folder),
-            ident="ansible",
-            playbook=str(bundled("playbooks") / "site.yml"),
-            inventory=[*([inventory] if inventory else []), str(hosts)],
+            # A run may need several playbooks, of which none may overwrite another's transcript.
+            ident=_free(folder, "ansible"),
+            playbook=str(bundled("playbooks") / play.playbook),
+            inventory=[*([play.inventory] if play.inventory else []), str(hosts)],
             limit=",".join(names),
-            cmdline=f"--tags {','.join(jobs[0].plan.roles)}"
-            + (" --ask-become-pass" if become_password else ""),
+            cmdline=_options(play.roles, become_password),
             passwords={r"^BECOME password.*:\s*?$": become_password} if become_password else None,
             envvars=_environment(settings) | {"ANSIBLE_SSH_CONTROL_PATH_DIR": sockets},
             settings={"suppress_ansible_output": True, "idle_timeout": 0, "job_timeout": 0},
@@ -140,6 +159,17 @@ def apply(
     )
 
 
+def _options(roles: Sequence[str], become_password: str | None) -> str:
+    tags = [f"--tags {','.join(roles)}"] if roles else []
+    return " ".join([*tags, *(["--ask-become-pass"] if become_password else [])])
+
+
+def _free(folder: Path, name: str) -> str:
+    """``name``, or with a number where that is taken."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(each for each in names if not (folder / "artifacts" / each).exists())
+
+
 class _Watcher:
     """Turns ansible-runner's events into steps, and remembers what changed and what failed first."""
 
@@ -148,6 +178,7 @@ class _Watcher:
         self._on_step = on_step
         self.changed: dict[str, list[str]] = {name: [] for name in names.values()}
         self.failures: dict[str, Step] = {}
+        self._jobs: dict[tuple[str, str], str] = {}
 
     def handle(self, event: dict[str, Any]) -> bool:
         """Take one event; True lets ansible-runner keep it in the transcript."""
@@ -155,9 +186,27 @@ class _Watcher:
         kind = event.get("event", "")
         if kind == "playbook_on_task_start":
             self._on_step(Step(rig="", task=_task(data), status="begin"))
-        elif kind in _STATUS and not (kind == "runner_on_failed" and data.get("ignore_errors")):
+        if kind in _MAY_HOLD_JOBS:
+            self._jobs_of(data)
+        if kind in _STATUS and not (kind == "runner_on_failed" and data.get("ignore_errors")):
             self._ended(_STATUS[kind], data)
         return True
+
+    def _jobs_of(self, data: dict[str, Any]) -> None:
+        """Tell of jobs that go on beside other tasks, and of those that were waited for."""
+        rig = self._names.get(data.get("host", ""), data.get("host", ""))
+        result = data.get("res") or {}
+        for part in (result, *result.get("results", ())):
+            job = part.get("ansible_job_id") if isinstance(part, dict) else None
+            if not job:
+                continue
+            known = self._jobs.get((rig, job))
+            if known is None and not part.get("finished"):
+                self._jobs[rig, job] = name = _job(data, part)
+                self._on_step(Step(rig=rig, task=name, status="background"))
+            elif known and part.get("finished"):
+                self._jobs[rig, job] = ""
+                self._on_step(Step(rig=rig, task=known, status="ended"))
 
     def _ended(self, status: str, data: dict[str, Any]) -> None:
         result = data.get("res") or {}
@@ -177,6 +226,13 @@ class _Watcher:
         self._on_step(step)
 
 
+def _job(data: dict[str, Any], part: dict[str, Any]) -> str:
+    """``environments: tensorflow``."""
+    label = part.get("_ansible_item_label")
+    thing = label if isinstance(label, str) else _task(data)
+    return ": ".join(filter(None, (str(data.get("role") or ""), thing)))
+
+
 def _task(data: dict[str, Any]) -> str:
     """Ansible puts the role's name before the task's: ``base : Install …``."""
     return str(data.get("task", "")).rpartition(" : ")[2]
@@ -189,7 +245,8 @@ def _complaint(result: dict[str, Any]) -> str:
     ]
     parts: list[str] = []
     for part in failed or [result]:
-        parts.append(str(part.get("msg") or ""))
+        # Modules of this project say why in words; where `failed_when` ends a task, Ansible's own words are empty.
+        parts.append(str(part.get("why") or part.get("msg") or ""))
         for stream in ("stderr", "stdout", "module_stderr"):
             lines = str(part.get(stream) or "").strip().splitlines()
             if lines and lines[-1] not in parts[0]:
@@ -206,6 +263,15 @@ def _failed(step: Step, folder: Path) -> ApplyError:
             hint="When it is back, run the same command again: it goes on from there.\n"
             f"Transcript: {folder}",
             reference="connection-lost",
+        )
+    stop = _STOP.search(step.detail)
+    if stop:
+        # The role looked before it touched anything, and says itself what to do.
+        return ApplyError(
+            _STOP.sub("", step.detail).strip().rstrip("."),
+            where=step.rig,
+            hint=f"Transcript: {folder}",
+            reference=stop[1],
         )
     return ApplyError(
         f"'{step.task}' failed: {step.detail}",
@@ -231,7 +297,7 @@ def _alias(job: Job, inventory: str | None) -> str:
 def _hosts(jobs: Sequence[Job], settings: Settings, inventory: str | None) -> dict[str, Any]:
     hosts = {}
     for job in jobs:
-        own: dict[str, Any] = dict(job.plan.variables)
+        own: dict[str, Any] = dict(job.variables)
         if job.root:
             # Not every system has sudo, and root needs none.
             own["ansible_become"] = False

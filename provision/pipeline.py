@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from provision.plan import Plan
     from provision.results import Acceptance
     from provision.target import Target
+    from provision.upgrade import Upgrade
     from provision.wishes import Wishes
 
 
@@ -36,6 +37,10 @@ class RigRun:
         changed: tasks that changed something there.
         error: why the rig went no further.
         done: nothing is left to do for it.
+        fresh: nothing was changed there since the facts were read.
+        restarted: it was restarted in this run; once is enough.
+        upgrade: what ``dlrig upgrade`` knows of it.
+        back_to: name of the kept driver set that ``dlrig rollback`` is to install.
     """
 
     target: Target
@@ -49,6 +54,10 @@ class RigRun:
     acceptance: Acceptance | None = None
     error: DlrigError | None = None
     done: bool = False
+    fresh: bool = False
+    restarted: bool = False
+    upgrade: Upgrade | None = None
+    back_to: str = ""
 
     @property
     def known_facts(self) -> Facts:
@@ -64,6 +73,13 @@ class RigRun:
             raise LookupError("the plan is made by an earlier stage")
         return self.plan
 
+    @property
+    def known_upgrade(self) -> Upgrade:
+        """What is known of the upgrade, once it began."""
+        if self.upgrade is None:
+            raise LookupError("the upgrade is begun by an earlier stage")
+        return self.upgrade
+
 
 @dataclasses.dataclass(kw_only=True)
 class Run:
@@ -77,6 +93,11 @@ class Run:
         inventory: the user's Ansible inventory, where the rigs come from one.
         yes: no questions.
         always_check: run the checks though nothing changed.
+        reboot: restart rigs where that is due; None asks.
+        reboot_limit: seconds that a rig may take to come back.
+        keep: an upgrade stays, whatever the checks say.
+        at_boot: the rig's own unit runs it, where kernel or driver changed.
+        wanted_set: the kept driver set to go back to; empty for the one before.
         verbose: every task.
         folder_of: the folder of a run's id, made where it is missing.
     """
@@ -89,6 +110,11 @@ class Run:
     inventory: str | None = None
     yes: bool = False
     always_check: bool = False
+    reboot: bool | None = None
+    reboot_limit: float = 900.0
+    keep: bool = False
+    wanted_set: str = ""
+    at_boot: bool = False
     verbose: bool = False
 
     @functools.cached_property

@@ -12,8 +12,11 @@ from provision.cli.check import check
 from provision.cli.demo import demo
 from provision.cli.look_back import compare, history, report
 from provision.cli.plan import plan
+from provision.cli.rollback import rollback
 from provision.cli.trouble import reporting
 from provision.cli.up import up
+from provision.cli.upgrade import upgrade
+from provision.cli.watch import watch
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.MAX_WIDTH = 100
@@ -37,6 +40,12 @@ click.rich_click.OPTION_GROUPS = {
                 "--driver",
                 "--driver-source",
                 "--modules",
+                "--adopt",
+                "--purge-conflicts",
+                "--ignore-display",
+                "--ignore-kernel",
+                "--nvidia-repository",
+                "--container-toolkit",
                 "--cuda",
                 "--python",
                 "--env",
@@ -48,20 +57,25 @@ click.rich_click.OPTION_GROUPS = {
                 "--miniforge-url",
                 "--miniforge-checksum",
                 "--index-url",
+                "--watch",
             ],
         },
         {
             "name": "A machine that does not exist yet",
             "options": ["--os", "--gpu", "--kernel", "--secure-boot"],
         },
+        {"name": "The driver's change", "options": ["--set", "--list", "--keep"]},
+        {"name": "Restart", "options": ["--reboot", "--reboot-limit"]},
         {"name": "Checks", "options": ["--check", "--data", "--steps", "-m"]},
     ]
 }
 click.rich_click.COMMAND_GROUPS = {
     "dlrig": [
         {"name": "A rig", "commands": ["up", "plan", "check", "bench"]},
+        {"name": "Its driver", "commands": ["upgrade", "rollback"]},
         {"name": "Looking back", "commands": ["report", "history", "compare"]},
         {"name": "Trying out", "commands": ["demo"]},
+        {"name": "On the rig itself", "commands": ["watch"]},
     ]
 }
 
@@ -79,7 +93,7 @@ def cli() -> None:
     """
 
 
-for _command in (up, plan, check, bench, report, history, compare, demo):
+for _command in (up, plan, check, bench, upgrade, rollback, report, history, compare, demo, watch):
     cli.add_command(_command)
 
 

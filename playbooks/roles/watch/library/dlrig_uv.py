@@ -1,0 +1,1 @@
+../../environments/library/dlrig_uv.py

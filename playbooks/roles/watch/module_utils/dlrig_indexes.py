@@ -1,0 +1,1 @@
+../../environments/module_utils/dlrig_indexes.py

@@ -1,7 +1,7 @@
 # Everything that a checkout can do. Needs make and a python3 of at least 3.11; `make demo` and `make test`
 # also need Debian or Ubuntu, and root or sudo.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-boxes demo test lint unit boxes clean
+.PHONY: help setup setup-boxes setup-vm demo test lint unit boxes vm clean
 
 # Ansible refuses to start without a UTF-8 locale.
 export LC_ALL := C.UTF-8
@@ -25,6 +25,9 @@ $(STAMP): pyproject.toml tests/bootstrap/venv.sh
 setup-boxes: ## Install the Debian packages that boxes need
 	sh tests/bootstrap/boxes.sh
 
+setup-vm: ## Install the Debian packages that virtual machines need
+	sh tests/bootstrap/vm.sh
+
 demo: $(STAMP) setup-boxes ## Boot a throwaway rig on this machine, provision it, show its report
 	$(SUDO) $(BIN)/dlrig demo
 
@@ -38,12 +41,17 @@ lint: $(STAMP) ## Style, types, playbooks
 	$(BIN)/ansible-lint --offline
 
 unit: $(STAMP) ## The tests that need no box and no root
-	$(PYTEST) tests --ignore tests/boxes -n 2 --dist loadfile
+	$(PYTEST) tests --ignore tests/boxes --ignore tests/vm -n 2 --dist loadfile
 
 boxes: $(STAMP) setup-boxes ## The tests on booted boxes
 	mkdir -p build
 	$(SUDO) env DLRIG_REQUIRE_BOXES=1 DLRIG_TEST_LOGS=$(LOGS) PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTEST) tests/boxes --tb=short -n 2 --dist loadfile -p no:cacheprovider --timeout 1200 --junit-xml=build/boxes.xml
+
+vm: $(STAMP) setup-vm ## The tests on a virtual machine with a kernel of its own; not part of `make test`
+	mkdir -p build
+	$(SUDO) env DLRIG_REQUIRE_VM=1 DLRIG_TEST_LOGS=$(LOGS) PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTEST) tests/vm --tb=short -p no:cacheprovider --timeout 10800 --junit-xml=build/vm.xml
 
 clean: ## Remove .venv and what tests and builds left; roots of boxes stay in ~/.cache/dlrig/boxes
 	rm -rf build 2>/dev/null || $(SUDO) rm -rf build

@@ -61,7 +61,8 @@ class DriverOffer(Row, frozen=True, kw_only=True):
         component: of the archive, which apt must have enabled; empty where there are none.
         version: its newest release there; empty where it is the branch's newest.
         versions: older releases that it has too, newest first.
-        kernel_last: the newest kernel series that its module is known to build on; empty where not known.
+        kernel_last: the newest kernel that its module is known to build on: a series (``6.16``) or a release
+            (``6.12.94``); empty where not known.
     """
 
     repository: str

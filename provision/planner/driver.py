@@ -136,11 +136,15 @@ def _rank(
 def tried_on(candidate: Candidate, kernel: str) -> bool:
     """Whether the module is known to build on the kernel, or nothing says that it does not."""
     last = candidate.offer.kernel_last if candidate.offer else ""
-    series = _SERIES.match(kernel)
-    return not last or not series or at_least(last, series.group())
+    release = _KERNEL.match(kernel)
+    if not last or not release:
+        return True
+    # As exactly as is known: 6.16 stands for all of 6.16, 6.12.94 for itself.
+    precision = last.count(".") + 1
+    return at_least(last, ".".join(release.group().split(".")[:precision]))
 
 
-_SERIES = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
+_KERNEL = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,6})?")
 _UNKNOWN = 3
 _ENDED = 4
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 from provision import __version__
 from provision.facts.driver import State
 from provision.plan import Action, Stop
-from provision.planner.driver import ELSEWHERE
+from provision.planner.driver import ELSEWHERE, tried_on
 from provision.planner.repository import variables as repository_variables
-from provision.versions import at_least
 from provision.wishes import Existing
 
 if TYPE_CHECKING:
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 ROLE = "nvidia_driver"
 SUBJECT = "driver"
-_SERIES = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
 _IN_THE_WAY = {State.MIXED, State.UNMANAGED}
 _SHOWN = 3
 """Packages that a reason names."""
@@ -181,8 +178,7 @@ def _unmanaged(present: Driver) -> Stop:
 def _against_changing(facts: Facts, candidate: Candidate, wishes: Wishes) -> Iterator[Stop]:
     last = candidate.offer.kernel_last if candidate.offer else ""
     kernel = facts.driver.next_kernel or facts.system.kernel
-    series = _SERIES.match(kernel)
-    if last and series and not wishes.ignore_kernel and not at_least(last, series.group()):
+    if not wishes.ignore_kernel and not tried_on(candidate, kernel):
         yield Stop(
             what=f"Linux {kernel} boots next, and {candidate.repository.name} says that the modules of "
             f"{candidate.version} build up to {last}",

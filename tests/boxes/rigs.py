@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from provision.box import Box
 
 DLRIG = (sys.executable, "-m", "provision")
@@ -68,3 +68,29 @@ def start(state: Path, *arguments: str, **environment: str) -> subprocess.Popen[
         start_new_session=True,
         env={**os.environ, **_ALWAYS, "DLRIG_STATE": str(state), **environment},
     )
+
+
+def kill(run: subprocess.Popen[Any]) -> None:
+    """Kill a run and all that it started: Ansible's workers have sessions of their own, and would wait for ever."""
+    os.kill(run.pid, signal.SIGSTOP)
+    family = [run.pid]
+    for member in family:  # grows meanwhile
+        family += _children(member)
+    for member in reversed(family):
+        try:
+            os.kill(member, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    run.wait()
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after_name = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+        except OSError:  # it ended at this moment
+            continue
+        if int(after_name[1]) == parent:
+            found.append(int(stat.parent.name))
+    return found

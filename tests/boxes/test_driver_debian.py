@@ -8,8 +8,6 @@ right names, versions and licences (``QUICK``): DKMS, dpkg and apt do not see th
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import debs
 import pytest
 import yaml
+from rigs import kill
 from test_roles import ROOT, changes, settings, what_failed
 
 from provision.box import Box, Settings
@@ -114,8 +113,7 @@ def cut_while(box: Box, book: Path, doing: str, **variables: Any) -> None:  # no
         assert time.monotonic() < deadline, f"never seen: {doing}"
         box.power_cut()
     finally:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
+        kill(run)
     box.power_on()
 
 

@@ -1,4 +1,4 @@
-"""A box that is shown PCI devices of NVIDIA GPUs: the plan takes the GPU profile, and says what it leaves alone.
+"""A box that is shown PCI devices of NVIDIA GPUs: the plan takes the GPU profile, with a driver for them.
 
 The devices are pretended: ids of two GTX 1060 and their sound functions, from NVIDIA's list of supported GPUs.
 """
@@ -46,4 +46,6 @@ def test_two_gpus_are_seen_and_planned_for(tmp_path: Path, fresh_box: Callable[.
     shown = " ".join(dlrig(tmp_path / "s", "plan", *reach(box)).text.split())
     assert "2 x GeForce GTX 1060 6GB (10de:1c03)" in shown
     assert "Pascal has no GSP" in shown
-    assert "does not install drivers and CUDA toolkits: no NVIDIA driver is loaded" in shown
+    assert plan["driver"]["packages"][1] == "nvidia-kernel-dkms"
+    assert {action["role"] for action in plan["actions"]} >= {"nvidia_driver", "cuda_toolkit"}
+    assert "no NVIDIA driver is loaded" in shown

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rigs import kill
 
 from provision.box import Box
 
@@ -197,9 +197,7 @@ def test_a_run_without_power_is_finished_by_the_next(provisioned: Box) -> None:
             time.sleep(0.1)
         provisioned.power_cut()
     finally:
-        # Its workers, which wait for the rig, too.
-        os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
+        kill(first)
     provisioned.power_on()
     left = provisioned.shell(f"ls -a {ENVIRONMENTS} {ENVIRONMENTS}/tensorflow").stdout.split()
     assert ".tensorflow.making" in left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import threading
 import time
 from typing import TYPE_CHECKING, Self
@@ -29,15 +30,15 @@ _SLOW = 5.0
 """Seconds from which an unchanged task is worth a line: the user has waited for it."""
 
 
-class _Living:
+class _Living(abc.ABC):
     """Lines that are drawn again and again, on a terminal; a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
 
-    def _lines(self) -> RenderableType:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _lines(self) -> RenderableType: ...
 
     def __enter__(self) -> Self:
         """Begin to show."""

@@ -10,8 +10,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from plain_ansible import changes
 from test_interrupted import wait_for
-from test_roles import changes, play
+from test_roles import play
 
 from provision.box import Box, Settings
 

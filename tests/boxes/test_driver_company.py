@@ -10,7 +10,8 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_roles import changes, play, record, small
+from plain_ansible import changes
+from test_roles import play, record, small
 from ubuntu_archive import H100, UbuntuRig, ubuntu
 from ubuntu_archive.package import Package
 

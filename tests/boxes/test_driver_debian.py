@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import debs
 import pytest
 import yaml
+from plain_ansible import PLAYBOOKS, argv, changes, environment, what_failed
 from rigs import kill
-from test_roles import ROOT, changes, settings, what_failed
 
 from provision.box import Box, Settings
 
@@ -69,22 +68,19 @@ def playbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def argv(box: Box, book: Path, variables: dict[str, Any], *options: str) -> list[str]:
-    ssh = {"ansible_user": "rigger", "ansible_ssh_common_args": f"-F {box.ssh_config}"}
-    extra = json.dumps({**ssh, **WISH, **variables})
-    tool = f"{sys.executable.rpartition('/')[0]}/ansible-playbook"
-    return [tool, "-i", f"{box.name},", "-e", extra, str(book), *options]
+def arguments(box: Box, book: Path, variables: dict[str, Any], *options: str) -> list[str]:
+    return argv(box, str(book), {**WISH, **variables}, *options)
 
 
-def environment(box: Box) -> dict[str, str]:
-    return {**settings(box), "ANSIBLE_ROLES_PATH": str(ROOT / "playbooks/roles")}
+def with_roles(box: Box) -> dict[str, str]:
+    return {**environment(box), "ANSIBLE_ROLES_PATH": str(PLAYBOOKS / "roles")}
 
 
 def play(box: Box, book: Path, *options: str, code: int = 0, **variables: Any) -> str:  # noqa: ANN401 - variables of roles
     done = subprocess.run(
-        argv(box, book, variables, *options),
-        cwd=ROOT / "playbooks",
-        env=environment(box),
+        arguments(box, book, variables, *options),
+        cwd=PLAYBOOKS,
+        env=with_roles(box),
         capture_output=True,
         text=True,
         timeout=LIMIT,
@@ -98,9 +94,9 @@ def play(box: Box, book: Path, *options: str, code: int = 0, **variables: Any) -
 def cut_while(box: Box, book: Path, doing: str, **variables: Any) -> None:  # noqa: ANN401 - variables of roles
     """Take the power away as soon as the shell condition ``doing`` holds."""
     run = subprocess.Popen(
-        argv(box, book, variables),
-        cwd=ROOT / "playbooks",
-        env=environment(box),
+        arguments(box, book, variables),
+        cwd=PLAYBOOKS,
+        env=with_roles(box),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -118,7 +114,7 @@ def cut_while(box: Box, book: Path, doing: str, **variables: Any) -> None:  # no
 
 
 def look(box: Box) -> dict[str, str]:
-    script = (ROOT / "playbooks/roles/nvidia_driver/files/look.sh").read_text("utf-8")
+    script = (PLAYBOOKS / "roles/nvidia_driver/files/look.sh").read_text("utf-8")
     found = yaml.safe_load(box.shell("sh -s", stdin=script).stdout)
     assert isinstance(found, dict)
     return found
@@ -226,7 +222,7 @@ def test_a_power_cut_while_unpacking_is_finished(rig: Box, playbook: Path) -> No
 
 def test_the_rollback_needs_no_network(rig: Box) -> None:
     rig.shell("ip route del default; rm -f /var/cache/apt/archives/*.deb")
-    play(rig, ROOT / "playbooks/rollback.yml")
+    play(rig, PLAYBOOKS / "rollback.yml")
     is_installed(rig, OLD)
     assert record(rig)["how"] == "rolled back"
     lines = rig.shell("cat /var/lib/dlrig/changes.jsonl").stdout.splitlines()
@@ -238,7 +234,7 @@ def test_the_rollback_needs_no_network(rig: Box) -> None:
 
 def test_a_power_cut_while_building_is_finished(rig: Box) -> None:
     rig.shell("echo 20 >/etc/quick-modules.delay")
-    book = ROOT / "playbooks/rollback.yml"
+    book = PLAYBOOKS / "rollback.yml"
     cut_while(rig, book, "pgrep -f [q]uick-modules")
     assert look(rig)["class"] == "broken"
     rig.shell("ip route del default 2>/dev/null; rm /etc/quick-modules.delay", check=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from plain_ansible import changes
 from ubuntu_archive import T4, UbuntuRig, ubuntu
-from ubuntu_archive.plays import changes, play
+from ubuntu_archive.plays import play
 from ubuntu_archive.states import record, works
 
 if TYPE_CHECKING:

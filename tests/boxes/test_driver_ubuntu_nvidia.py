@@ -6,8 +6,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from plain_ansible import changes
 from ubuntu_archive import T4, UbuntuRig, nvidia, ubuntu
-from ubuntu_archive.plays import begin, changes, play
+from ubuntu_archive.plays import begin, play
 from ubuntu_archive.states import record, works
 
 if TYPE_CHECKING:

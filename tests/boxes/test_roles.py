@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from plain_ansible import PLAYBOOKS, argv, changes, environment, what_failed
 from rigs import kill
 
 from provision.box import Box
@@ -20,7 +18,6 @@ from provision.box import Box
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).parent / "conda_standin"
 ENVIRONMENTS = "/opt/dlrig/envs"
 LIMIT = 600
@@ -29,20 +26,6 @@ LIMIT = 600
 def small(*requirements: str, name: str = "small", **more: Any) -> dict[str, Any]:  # noqa: ANN401 - variables of roles
     """Variables that wish one environment without a framework."""
     return {"environments_wanted": [{"name": name, "requirements": list(requirements)}], **more}
-
-
-def play_argv(box: Box, user: str, variables: dict[str, Any], *options: str) -> list[str]:
-    ssh = {"ansible_user": user, "ansible_ssh_common_args": f"-F {box.ssh_config}"}
-    extra = json.dumps({**ssh, **variables})
-    # Ansible of the environment that runs the tests.
-    tool = Path(sys.executable).with_name("ansible-playbook")
-    return [str(tool), "-i", f"{box.name},", "-e", extra, "site.yml", *options]
-
-
-def settings(box: Box) -> dict[str, str]:
-    # Ansible finds open connections by name and user, and other tests have boxes of the same name.
-    sockets = {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(box.ssh_config.parent / "cp")}
-    return {**os.environ, **sockets, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
 
 
 def play(
@@ -54,9 +37,9 @@ def play(
 ) -> str:
     """Run site.yml on the box; returns what it printed."""
     done = subprocess.run(
-        play_argv(box, user, variables, *options),
-        cwd=ROOT / "playbooks",
-        env=settings(box),
+        argv(box, "site.yml", variables, *options, user=user),
+        cwd=PLAYBOOKS,
+        env=environment(box),
         capture_output=True,
         text=True,
         timeout=LIMIT,
@@ -65,18 +48,6 @@ def play(
     printed = done.stdout + done.stderr
     assert done.returncode == code, f"exit code {done.returncode}\n{what_failed(printed)}"
     return printed
-
-
-def what_failed(printed: str) -> str:
-    """From the first task that failed, or the end: a whole run would hide it."""
-    lines = printed.splitlines()
-    bad = [n for n, line in enumerate(lines) if re.match(r"(fatal|failed|\[ERROR\]|ERROR)", line)]
-    begin = max(0, bad[0] - 3) if bad else len(lines) - 40
-    return "\n".join(lines[max(0, begin) :][:60])
-
-
-def changes(printed: str) -> int:
-    return sum(int(number) for number in re.findall(r"changed=(\d+)", printed))
 
 
 def record(box: Box, name: str) -> dict[str, Any]:
@@ -135,7 +106,7 @@ def test_copied_files_are_the_roles_files(provisioned: Box) -> None:
         ("environments/files/profile.sh", "/etc/profile.d/dlrig.sh"),
     ):
         copied = provisioned.shell(f"cat {destination}; stat -c %a%U {destination}").stdout
-        assert copied == (ROOT / "playbooks/roles" / source).read_text("utf-8") + "644root\n"
+        assert copied == (PLAYBOOKS / "roles" / source).read_text("utf-8") + "644root\n"
 
 
 def test_an_environment_is_activated_by_name(provisioned: Box) -> None:
@@ -183,9 +154,9 @@ def test_a_broken_interpreter_is_replaced(provisioned: Box) -> None:
 def test_a_run_without_power_is_finished_by_the_next(provisioned: Box) -> None:
     provisioned.shell(f"rm -rf {ENVIRONMENTS}/tensorflow")
     first = subprocess.Popen(
-        play_argv(provisioned, "rigger", {}, "--tags", "environments"),
-        cwd=ROOT / "playbooks",
-        env=settings(provisioned),
+        argv(provisioned, "site.yml", {}, "--tags", "environments"),
+        cwd=PLAYBOOKS,
+        env=environment(provisioned),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -11,8 +11,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from plain_ansible import changes
 from rigs import dlrig, reach
-from test_roles import changes, play
+from test_roles import play
 from wheels import INSIDE, offer, wheelhouse
 
 from provision.box import Box, Settings

@@ -63,6 +63,7 @@ class DriverOffer(Row, frozen=True, kw_only=True):
         versions: older releases that it has too, newest first.
         kernel_last: the newest kernel that its module is known to build on: a series (``6.16``) or a release
             (``6.12.94``); empty where not known.
+        kernel_last_open: the same for its open module, where that differs.
     """
 
     repository: str
@@ -74,6 +75,11 @@ class DriverOffer(Row, frozen=True, kw_only=True):
     version: str = ""
     versions: tuple[str, ...] = ()
     kernel_last: str = ""
+    kernel_last_open: str = ""
+
+    def last_kernel(self, flavour: Flavour) -> str:
+        """The newest kernel for a module of this flavour; empty where not known."""
+        return (flavour == "open" and self.kernel_last_open) or self.kernel_last
 
 
 class Transition(Row, frozen=True, kw_only=True):

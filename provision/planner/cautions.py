@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.planner import driver
+from provision.planner import driver, driver_objections
 from provision.planner.situation import named
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def _about_driver(
     if not driver.tried_on(candidate, situation.kernel) and candidate.offer:
         yield (
             f"{candidate.repository.name} says that its driver {candidate.version} was tried up to Linux "
-            f"{candidate.offer.kernel_last}; the rig boots {situation.kernel}."
+            f"{driver.last_kernel(candidate)}; the rig boots {situation.kernel}."
         )
-    if situation.secure_boot and not driver.signed(candidate, situation, catalogue):
+    if situation.secure_boot and not driver_objections.signed(candidate, situation, catalogue):
         yield (
             "Secure Boot is on: the key that signs modules built on the rig must stay enrolled "
             "(mokutil --list-enrolled)."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from provision import __version__
 from provision.facts.driver import State
 from provision.plan import Action, Stop
-from provision.planner.driver import ELSEWHERE, tried_on
+from provision.planner.driver import ELSEWHERE, last_kernel, tried_on
 from provision.planner.repository import variables as repository_variables
 from provision.wishes import Existing
 
@@ -176,7 +176,7 @@ def _unmanaged(present: Driver) -> Stop:
 
 
 def _against_changing(facts: Facts, candidate: Candidate, wishes: Wishes) -> Iterator[Stop]:
-    last = candidate.offer.kernel_last if candidate.offer else ""
+    last = last_kernel(candidate)
     kernel = facts.driver.next_kernel or facts.system.kernel
     if not wishes.ignore_kernel and not tried_on(candidate, kernel):
         yield Stop(
@@ -237,7 +237,7 @@ def variables(
         "nvidia_driver_dkms_packages": list(plan.dkms_packages),
         "nvidia_driver_component": plan.component,
         "nvidia_driver_display": "ignore" if wishes.ignore_display else "stop",
-        "nvidia_driver_kernel_last": candidate.offer.kernel_last if candidate.offer else "",
+        "nvidia_driver_kernel_last": last_kernel(candidate),
         "nvidia_driver_kernel_check": not wishes.ignore_kernel,
     }
     if room:

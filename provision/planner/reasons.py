@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.plan import Decision
-from provision.planner import driver
+from provision.planner import driver_objections
 from provision.planner.situation import architecture, named
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _why_source(candidate: Candidate, situation: Situation, catalogue: Catalogue
         candidate.branch.branch
     ):
         return "what is installed came from it"
-    if driver.signed(candidate, situation, catalogue):
+    if driver_objections.signed(candidate, situation, catalogue):
         signed = ", as Secure Boot wants" if situation.secure_boot else ""
         return f"it has modules built for its kernels and signed{signed}; others are built on the rig by DKMS"
     return "of the repositories of this system that have the branch, the preferred; modules are built by DKMS"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from provision.plan import WISH, Conflict
-from provision.planner import cuda, driver, fewer, frameworks, wanted
+from provision.planner import cuda, driver, driver_objections, fewer, frameworks, wanted
 from provision.planner.conflicts import cover
 from provision.planner.cuda import Chosen
 from provision.planner.driver import Candidate
@@ -94,7 +94,7 @@ def _too_old(alone: Situation, catalogue: Catalogue) -> tuple[Conflict, ...]:
     """Why no driver of this system drives the one card, whatever else is asked or missing."""
     excluded = []
     for candidate in driver.candidates(alone, catalogue):
-        why = list(driver.objections(candidate, alone, catalogue))
+        why = list(driver_objections.objections(candidate, alone, catalogue))
         if not why:
             return ()
         excluded.append([frozenset({conflict}) for conflict in why])
@@ -133,7 +133,7 @@ def _gpu_wishes(situation: Situation) -> Iterator[frozenset[Conflict]]:
     }
     for name, values in asked.items():
         for value in filter(None, values):
-            subject = cuda.SUBJECT if name == "cuda" else driver.SUBJECT
+            subject = cuda.SUBJECT if name == "cuda" else driver_objections.SUBJECT
             wish = Conflict(
                 constraint=f"wish-{name}",
                 subject=subject,
@@ -154,7 +154,7 @@ def _with_gpus(
         return Failure(lambda: cover([in_itself]))
     above: dict[str, _Above] = {}
     for candidate in driver.candidates(situation, catalogue):
-        if any(driver.objections(candidate, situation, catalogue)):
+        if any(driver_objections.objections(candidate, situation, catalogue)):
             continue
         found = _on_top(candidate, situation, kinds, catalogue)
         if not found.trouble:
@@ -181,7 +181,7 @@ def _why(
     for candidate in driver.candidates(situation, catalogue):
         if candidate.version not in above:
             above[candidate.version] = _on_top(candidate, situation, kinds, catalogue)
-        objections = driver.objections(candidate, situation, catalogue)
+        objections = driver_objections.objections(candidate, situation, catalogue)
         excluded.append(
             [*(frozenset({one}) for one in objections), *above[candidate.version].trouble]
         )

@@ -77,6 +77,7 @@ UP = (
 )
 UPGRADE = (
     read_facts,
+    tell_own_findings,
     begin_upgrades,
     finish_going_back,
     make_upgrade_plans,
@@ -94,6 +95,7 @@ UPGRADE = (
 )
 ROLLBACK_UNCHECKED = (
     read_facts,
+    tell_own_findings,
     choose_sets,
     become_root,
     agree_to_go_back,

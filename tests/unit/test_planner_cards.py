@@ -496,8 +496,8 @@ def test_a_branch_is_kept_in_its_last_month_and_not_after() -> None:
     ("kernel", "branch", "warned"),
     [
         ("6.12.41+deb13-amd64", 550, False),
-        ("6.12.117+deb13-cloud-amd64", 535, False),
-        ("6.15.9-amd64", 535, False),
+        ("6.12.117+deb13-cloud-amd64", 550, False),
+        ("6.15.9-amd64", 550, False),
         ("6.16.3+deb13-amd64", 535, False),
         ("6.18.2+deb13-amd64", 550, True),
     ],
@@ -510,6 +510,13 @@ def test_a_debian_kernel_newer_than_the_driver_was_tried_on(
     found = solved(T4, system="debian-13", kernel=kernel, unreached=NVIDIA_UNREACHED)
     assert driver(found)[0] == branch  # type: ignore[index]
     assert ("was tried up to Linux" in words(found)) is warned
+
+
+def test_debian_13_open_modules_are_said_to_build_on_its_older_kernels_only() -> None:
+    asked = {"system": "debian-13", "modules": "open", "unreached": NVIDIA_UNREACHED}
+    assert "was tried up to Linux" not in words(solved(T4, kernel="6.12.94+deb13-amd64", **asked))
+    said = words(solved(T4, kernel="6.12.117+deb13-amd64", **asked))
+    assert "was tried up to Linux 6.12.94; the rig boots 6.12.117+deb13-amd64" in said
 
 
 def test_ubuntu_26_04_has_one_toolkit() -> None:

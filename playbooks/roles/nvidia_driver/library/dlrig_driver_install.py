@@ -29,6 +29,8 @@ author: [dlrig]
 """
 
 SHOWN_LINES = 15
+CAUSES = 5
+"""Lines of a compiler's complaints that are shown."""
 
 
 def without_archives(folder: str) -> list[str]:
@@ -43,15 +45,19 @@ def without_archives(folder: str) -> list[str]:
 
 
 def build_log(text: str) -> str:
-    """The end of the log of a failed module build that ``text`` names; empty where there is none."""
+    """Why modules could not be built, from the log that ``text`` names; empty where there is none."""
     logs = [Path(name) for name in re.findall(r"/var/lib/dkms/\S+/make\.log", text)]
     if not logs and "dkms" in text.lower():
         logs = sorted(
             Path("/var/lib/dkms").glob("*/*/build/make.log"), key=lambda p: p.stat().st_mtime
         )
     for log in [log for log in logs if log.is_file()][-1:]:
-        lines = log.read_text("utf-8", "replace").splitlines()[-SHOWN_LINES:]
-        return f"\n{log}:\n" + "\n".join(lines)
+        lines = log.read_text("utf-8", "replace").splitlines()
+        # The first complaint is the cause; the end of the log says only that make stopped.
+        causes = [line for line in lines if re.search(r"\b(fatal )?error: ", line, re.IGNORECASE)]
+        told = "\n".join(line[:300] for line in causes[:CAUSES] or lines[-SHOWN_LINES:])
+        name, version = log.parts[4:6]
+        return f"\nDKMS could not build {name} {version}; {log}:\n{told}"
     return ""
 
 

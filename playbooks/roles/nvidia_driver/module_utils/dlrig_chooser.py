@@ -41,11 +41,13 @@ class Chooser:
     Args:
         module: with the parameters above.
         apt: what is asked.
+        root: of the file system.
     """
 
-    def __init__(self, module: AnsibleModule, apt: Apt) -> None:
+    def __init__(self, module: AnsibleModule, apt: Apt, root: Path = Path("/")) -> None:
         self.module = module
         self.apt = apt
+        self.root = root
         self.look = module.params["look"]
         self.options = p = module.params["wish"]
         self.names = Names(p["set_patterns"], p["never_patterns"])
@@ -135,17 +137,18 @@ class Chooser:
     def compilers(self) -> set[str]:
         """The releases of gcc that the kernels were built with, where that can be read."""
         found = set()
-        texts = [Path("/boot") / f"config-{kernel}" for kernel in self.kernels]
-        texts += [Path("/lib/modules") / kernel / "build/.config" for kernel in self.kernels]
+        texts = [self.root / "boot" / f"config-{kernel}" for kernel in self.kernels]
+        texts += [self.root / "lib/modules" / kernel / "build/.config" for kernel in self.kernels]
         for path in texts:
             if path.is_file():
                 text = path.read_text("utf-8", "replace")
                 found |= set(
                     re.findall(r'^CONFIG_CC_VERSION_TEXT=".*?gcc-(\d+)\b', text, re.MULTILINE)
                 )
-        running = Path("/proc/sys/kernel/osrelease").read_text("utf-8").strip()
+        proc = self.root / "proc"
+        running = (proc / "sys/kernel/osrelease").read_text("utf-8").strip()
         if running in self.kernels:
-            found |= set(re.findall(r"gcc-(\d+)\b", Path("/proc/version").read_text("utf-8")))
+            found |= set(re.findall(r"gcc-(\d+)\b", (proc / "version").read_text("utf-8")))
         return found
 
     def transaction(self, wanted: list[str], version: str, pins: dict[str, str]) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from provision.catalogue.places import Place, read_places
 from provision.catalogue.roles import load_remedies, read_look, read_roles
 
 if TYPE_CHECKING:
+    from provision.catalogue.judged_by import Criteria
     from provision.catalogue.whole import Catalogue
 
-__all__ = ["driver_look", "load", "load_remedies", "managed_files", "places"]
+__all__ = ["criteria", "driver_look", "load", "load_remedies", "managed_files", "places"]
 
 
 @functools.cache
@@ -26,6 +27,18 @@ def load() -> Catalogue:
         msgspec.ValidationError: a file of it is wrong (a test loads it).
     """
     from provision.catalogue.whole import read  # noqa: PLC0415 - see above
+
+    return read()
+
+
+@functools.cache
+def criteria() -> Criteria:
+    """What an acceptance judges by.
+
+    Raises:
+        msgspec.ValidationError: a file of it is wrong (a test loads it).
+    """
+    from provision.catalogue.judged_by import read  # noqa: PLC0415 - no plan needs it
 
     return read()
 

@@ -17,6 +17,7 @@ from provision.facts import (
     files,
     firmware,
     gpus,
+    health,
     memory,
     network,
     nvidia,
@@ -31,6 +32,7 @@ from provision.facts.driver import Driver, State
 from provision.facts.environments import Environments
 from provision.facts.firmware import Firmware
 from provision.facts.gpus import PciDevice
+from provision.facts.health import Health
 from provision.facts.memory import Memory
 from provision.facts.network import Reach
 from provision.facts.nvidia import Nvidia
@@ -57,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         privilege: how that user becomes root: ``root``, ``sudo`` (without password), ``password`` (given and
             right) or ``none`` (not, or not without a password).
         files: the roles' files that are there → SHA-256.
+        health: what only an acceptance asks.
         unread: reading → why there is no answer, for those whose absence is not an answer in itself.
     """
 
@@ -78,6 +81,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     firmware: Firmware
     network: dict[str, Reach]
     watch: Watch = Watch()
+    health: Health = Health()
     unread: dict[str, str]
 
     @property
@@ -87,13 +91,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # Their failure is an ordinary answer: no such driver, no Python yet.
-_MAY_FAIL = frozenset({"nvidia_module", "nvidia_proc", "nvidia_smi", "python"})
+_MAY_FAIL = frozenset({"nvidia_module", "nvidia_proc", "nvidia_smi", "python"}) | health.MAY_FAIL
 
 
 def readings(
     managed_files: Iterable[str], places: Iterable[Place], look: str
 ) -> tuple[Reading, ...]:
-    """Everything to ask a rig.
+    """Everything that a plan rests on.
 
     Args:
         managed_files: paths that the roles put on a rig.
@@ -119,6 +123,13 @@ def readings(
     )
 
 
+def all_readings(
+    managed_files: Iterable[str], places: Iterable[Place], look: str
+) -> tuple[Reading, ...]:
+    """What an acceptance asks: everything that a plan rests on, and the state of the rig's parts."""
+    return (*readings(managed_files, places, look), *health.READINGS)
+
+
 def parse(transcript: Transcript) -> Facts:
     """Make sense of a transcript. Never raises, whatever the rig printed."""
     return Facts(
@@ -140,6 +151,7 @@ def parse(transcript: Transcript) -> Facts:
         firmware=firmware.parse(transcript),
         network=network.parse(transcript),
         watch=watch.parse(transcript),
+        health=health.parse(transcript),
         unread={
             name: outcome.trouble
             for name, outcome in sorted(transcript.outcomes.items())

@@ -20,6 +20,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     total: int | None = None
     available: int | None = None
     swap: int | None = None
+    swap_free: int | None = None
 
 
 def parse(transcript: Transcript) -> Memory:
@@ -31,5 +32,8 @@ def parse(transcript: Transcript) -> Memory:
         if number is not None:
             rows[key] = number * 1024
     return Memory(
-        total=rows.get("MemTotal"), available=rows.get("MemAvailable"), swap=rows.get("SwapTotal")
+        total=rows.get("MemTotal"),
+        available=rows.get("MemAvailable"),
+        swap=rows.get("SwapTotal"),
+        swap_free=rows.get("SwapFree"),
     )

@@ -19,11 +19,14 @@ from provision import catalogue, layout
 from provision.catalogue.cuda import Cuda
 from provision.catalogue.drivers import Architectures, Drivers
 from provision.catalogue.frameworks import Frameworks
+from provision.catalogue.gpu_limits import GpuLimits
 from provision.catalogue.makers import Makers
+from provision.catalogue.peaks import PeakFile
 from provision.catalogue.places import Places
 from provision.catalogue.repositories import Repositories
 from provision.catalogue.rows import Row, read_bytes
 from provision.catalogue.systems import read_systems
+from provision.catalogue.xid import KernelLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +43,9 @@ FORMS = {
     "makers.toml": Makers,
     "places.toml": Places,
     "repositories.toml": Repositories,
+    "gpu_limits.toml": GpuLimits,
+    "peaks.toml": PeakFile,
+    "xid.toml": KernelLog,
 }
 DAY = dt.date(2026, 1, 1)
 

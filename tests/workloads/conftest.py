@@ -1,51 +1,37 @@
-"""An environment with TensorFlow, made once and kept in the user's cache."""
+"""An interpreter for every framework, and the folder with NVIDIA's libraries as they are made here."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from cpu_environments import WORKLOADS, compile_library, made
 
-REQUIREMENT = "tensorflow-cpu==2.21.0"
-WORKLOAD = Path(__file__).parents[2] / "checks" / "workloads" / "cifar10_tensorflow.py"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
 def tensorflow_python() -> Path:
     """The interpreter of an environment that has TensorFlow, built for the CPU."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    environment = cache / "dlrig" / "test-environments" / "tensorflow"
-    python, done = environment / "bin" / "python", environment / ".complete"
-    environment.parent.mkdir(parents=True, exist_ok=True)
-    # Workers of one run, and runs side by side, share it.
-    with (environment.parent / "tensorflow.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _make(environment, python, done)
-    return python
+    return made("tensorflow")
 
 
-def _make(environment: Path, python: Path, done: Path) -> None:
-    if done.is_file() and done.read_text(encoding="utf-8") == REQUIREMENT:
-        return
-    beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.is_file() else shutil.which("uv")
-    create, install = (
-        [sys.executable, "-m", "venv", "--clear"],
-        [str(python), "-m", "pip", "install"],
-    )
-    if uv:
-        create = [uv, "venv", "--clear", "--python", sys.executable]
-        install = [uv, "pip", "install", "--python", str(python)]
-    for command in ([*create, str(environment)], [*install, "--quiet", REQUIREMENT]):
-        subprocess.run(command, check=True, timeout=900)
-    done.write_text(REQUIREMENT, encoding="utf-8")
+@pytest.fixture(scope="session")
+def jax_python() -> Path:
+    """The interpreter of an environment that has JAX, built for the CPU."""
+    return made("jax")
+
+
+@pytest.fixture(scope="session")
+def nvidia_libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for LD_LIBRARY_PATH, with libraries that answer as NVIDIA's driver does."""
+    folder = tmp_path_factory.mktemp("nvidia")
+    compile_library("fake_nvml.c", folder / "libnvidia-ml.so.1")
+    compile_library("fake_cuda.c", folder / "libcuda.so.1")
+    return folder
 
 
 @pytest.fixture(scope="session")
 def workload_path() -> Path:
-    return WORKLOAD
+    return WORKLOADS / "cifar10_tensorflow.py"

@@ -51,6 +51,25 @@ def test_a_reading_that_hangs_costs_its_limit_and_nothing_else() -> None:
     assert transcript["fine"].out == "yes\n"
 
 
+def test_a_slow_rig_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = Reading(name="pace", command="sleep 1", limit=0.3)
+    monkeypatch.setattr("provision.gather._PACE", pace)
+    transcript = read(
+        Reading(name="late", command="sleep 1; echo yes", limit=0.3),
+        Reading(name="fine", command="echo yes"),
+    )
+    assert {name: outcome.out for name, outcome in transcript.outcomes.items()} == {
+        "late": "yes\n",
+        "fine": "yes\n",
+    }
+
+
+def test_a_rig_with_a_broken_part_is_not_asked_again() -> None:
+    transcript = read(Reading(name="broken", command="sleep 1", limit=0.3))
+    assert transcript.outcomes.keys() == {"broken"}
+    assert transcript["broken"].hung
+
+
 def test_a_flood_is_cut() -> None:
     transcript = read(Reading(name="flood", command="yes", limit=20))
     assert not transcript["flood"].ok

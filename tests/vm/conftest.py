@@ -1,34 +1,42 @@
 """The virtual machine that all of these tests share: a box prepares its disk, qemu runs it.
 
-``make vm`` runs them; anywhere else they are skipped. ``DLRIG_VM_BUILD=1`` builds the driver's modules in the
-machine, in emulation, instead of in the box.
+``make vm`` runs them; anywhere else they are skipped.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import installed
 import pytest
-from calls import DRIVER, play
-from machine import Machine
 
 from provision.box import Box, BoxError, Settings, host, systems
 from provision.box.process import found
 
+# Playbooks and dlrig are called as the box tests call them, which pytest may not have collected.
+sys.path.append(str(Path(__file__).parents[1] / "boxes"))
+
+import installed
+from calls import DRIVER, play
+from machine import Machine
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from types import FrameType
 
 HERE = Path(__file__).parent
-BUILD_THERE = os.environ.get("DLRIG_VM_BUILD") == "1"
 _BUILD_LIMIT = 7200.0
+"""Seconds for packages and modules: 4 minutes on two idle processors."""
 _live: list[Machine] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # By default SIGTERM ends pytest without tearing anything down.
+    signal.signal(signal.SIGTERM, _terminated)
     config.addinivalue_line("markers", "vm: needs a virtual machine (root, qemu); many minutes")
 
 
@@ -70,16 +78,17 @@ def machine(machine_possible: None) -> Iterator[Machine]:  # noqa: ARG001 - only
     """Debian 12 with its cloud kernel, and with NVIDIA's driver as the roles install it."""
     with Box.start("vm", "debian-12", Settings(python=True)) as box:
         release = installed.install_kernel(box)
-        if not BUILD_THERE:
-            installed.pretend_kernel(box, release)
-            play(box, DRIVER, "--tags", "base,nvidia_driver", limit=_BUILD_LIMIT)
+        installed.pretend_kernel(box, release)
+        play(box, DRIVER, "--tags", "base,nvidia_driver", limit=_BUILD_LIMIT)
         # after the driver, as an update of the system would bring it
         installed.install_other_kernel(box)
         installed.become_machine(box)
         machine = Machine.from_box(box, release)
     with machine:
         _live.append(machine)
-        if BUILD_THERE:
-            play(machine, DRIVER, "--tags", "base,nvidia_driver", limit=_BUILD_LIMIT)
         yield machine
         _live.remove(machine)
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    pytest.exit("ended by SIGTERM", returncode=143)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 LABEL = "dlrig-vm"
 _GAP = 1 << 20
 """Bytes before the first partition: GRUB's core lies there (the usual alignment of 1 MiB)."""
-_SIZE = 10 << 30
-"""Bytes; the file is sparse."""
-_LOADER_LIMIT = 300.0
-"""Seconds to boot, install GRUB and switch off: about 40 in emulation on an idle host."""
+_SIZE = 32 << 30
+"""Bytes: room for the environments of a rig with GPUs, or there is no plan for it; the file is sparse."""
+_LOADER_LIMIT = 900.0
+"""Seconds to boot, install GRUB and switch off: 40 in emulation on an idle host, many times that on a busy one."""
 # As the first process: there is no systemd to boot, and nothing else writes to the disk.
 _INSTALLER = """#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -52,7 +52,7 @@ def make(root: Path, folder: Path, release: str) -> Path:
     run(["sfdisk", "--quiet", str(disk)], stdin=f"label: dos\nstart={_GAP // 512}, bootable\n")
     blocks = (_SIZE - _GAP) // 4096
     argv = ["mke2fs", "-q", "-t", "ext4", "-L", LABEL, "-b", "4096", "-d", str(root)]
-    run([*argv, "-E", f"offset={_GAP}", str(disk), str(blocks)], limit=300)
+    run([*argv, "-E", f"offset={_GAP}", str(disk), str(blocks)], limit=900)
     _install_loader(disk, root / "boot", release, folder / "loader.log")
     return disk
 

@@ -76,7 +76,7 @@ class Machine:
         return self._process.pid if running and self._process else 0
 
     def shell(
-        self, command: str, *, stdin: str = "", limit: float = 120, check: bool = True
+        self, command: str, *, stdin: str = "", limit: float = 300, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command as root over SSH; limit in seconds.
 

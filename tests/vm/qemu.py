@@ -25,14 +25,14 @@ class Qemu(msgspec.Struct, frozen=True, kw_only=True):
         console: file that what the machine writes on its serial line is added to.
         port: on 127.0.0.1; leads to the machine's SSH. 0: it has no network.
         direct: kernel, initial RAM disk and command line for a boot without a boot loader.
-        memory: MiB; cc1 needs 0.5 GiB for NVIDIA's largest file, twice at once.
+        memory: MiB.
     """
 
     disk: Path
     console: Path
     port: int = 0
     direct: tuple[Path, Path, str] | None = None
-    memory: int = 3072
+    memory: int = 2048
 
     def argv(self) -> list[str]:
         # Emulation is the same on every host; a host with KVM of its own may be told so.

@@ -4,7 +4,7 @@ What ran where: a box (Debian 12 in a container) got Debian's cloud kernel with 
 ``base`` and ``nvidia_driver`` installed the driver, and DKMS built its modules with the box's compiler, at this
 host's speed, ``uname -r`` pretending the cloud kernel. The box's root became a disk with GRUB. Everything below
 ran in a virtual machine that booted from that disk: its own kernel, emulated processors, SSH over an emulated
-network card. With ``DLRIG_VM_BUILD=1`` the roles ran, and DKMS built, in the machine itself.
+network card.
 
 There is no GPU in it and none is simulated, but for the one test that says so: the answers are the real driver's.
 """
@@ -17,9 +17,14 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from calls import DRIVER, ROOT, VERSION, changes, judge, play, read
+from calls import DRIVER, VERSION, play, settings
+from machine import BOOT_LIMIT
+from plain_ansible import PLAYBOOKS, changes
+from rigs import dlrig, reach
 
-from provision import facts
+from provision import facts, reboot
+from provision.facts.reading import from_json
+from provision.target import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +32,13 @@ if TYPE_CHECKING:
 
     from machine import Machine
 
-LOOK = ROOT / "playbooks/roles/nvidia_driver/files/look.sh"
+LOOK = PLAYBOOKS / "roles/nvidia_driver/files/look.sh"
 RECORD = "/var/lib/dlrig/driver.json"
 # Debian's name of the module; /etc/modprobe.d makes `nvidia` an alias of it.
 MODULE = "nvidia-current"
+PLAY_LIMIT = 1800.0
+"""Seconds for a run that changes nothing, each of whose 50 tasks starts a Python in emulation."""
+DLRIG_LIMIT = 900.0
 
 
 def look(machine: Machine) -> dict[str, str]:
@@ -99,8 +107,13 @@ def test_look_reads_it(machine: Machine) -> None:
     assert f"nvidia-kernel-dkms={VERSION}" in found["packages"]
 
 
-def test_the_facts_are_true(machine: Machine) -> None:
-    transcript = read(machine)
+def test_dlrig_plans_from_true_facts(machine: Machine, tmp_path: Path) -> None:
+    """The whole command, with its own time limits."""
+    ran = dlrig(tmp_path, "plan", *reach(machine), "--json", limit=DLRIG_LIMIT)
+    assert ran.code == 0, ran.text
+    assert (ran.document["profile"], ran.document["driver"]) == ("cpu", None)
+    (kept,) = tmp_path.rglob("transcript.json")
+    transcript = from_json(kept.read_bytes())
     assert transcript["nvidia_smi"].exit_code == 9
     found = facts.parse(transcript)
     kernel = release(machine)
@@ -119,7 +132,7 @@ def test_the_facts_are_true(machine: Machine) -> None:
 def test_a_second_run_changes_nothing(machine: Machine) -> None:
     """The role proves the module of the kernel that runs, not of one that was pretended."""
     before = machine.shell(f"cat {RECORD}").stdout
-    printed = play(machine, DRIVER, "--tags", "base,nvidia_driver")
+    printed = play(machine, DRIVER, "--tags", "base,nvidia_driver", limit=PLAY_LIMIT)
     assert changes(printed) == 0, printed[-4000:]
     record = json.loads(machine.shell(f"cat {RECORD}").stdout)
     assert record == json.loads(before)
@@ -127,14 +140,17 @@ def test_a_second_run_changes_nothing(machine: Machine) -> None:
     assert record["version"] == VERSION
 
 
-def test_a_reboot_is_one(machine: Machine) -> None:
-    process, boot = machine.pid, machine.boot_id()
-    machine.reboot()
+def restart(machine: Machine) -> None:
+    """Restart it by the code of ``dlrig up --reboot``; it is the same machine in another boot."""
+    process, boot, states = machine.pid, machine.boot_id(), []
+    target = parse_target(machine.target_for("rigger"))
+    seconds = reboot.restart(
+        target, settings(machine), boot_id=boot, limit=BOOT_LIMIT, on_state=states.append
+    )
+    assert 0 < seconds < BOOT_LIMIT
+    assert states[0] == "going down"
     assert machine.pid == process
     assert machine.boot_id() != boot
-    test_the_module_fits_the_running_kernel(machine)
-    test_without_a_gpu_the_driver_says_so(machine)
-    assert look(machine)["class"] == "managed"
 
 
 @pytest.fixture
@@ -147,7 +163,9 @@ def other_kernel(machine: Machine) -> Iterator[str]:
         machine.reboot()
 
 
-def test_the_next_kernel_is_read_from_grub(machine: Machine, other_kernel: str) -> None:
+def test_dlrig_restarts_it_into_the_kernel_that_grub_boots_next(
+    machine: Machine, other_kernel: str
+) -> None:
     kernel = release(machine)
     menu = "Advanced options for Debian GNU/Linux>Debian GNU/Linux, with Linux "
     machine.shell(f"grub-reboot '{menu}{other_kernel}'")
@@ -156,13 +174,15 @@ def test_the_next_kernel_is_read_from_grub(machine: Machine, other_kernel: str) 
     assert (before["module_running"], before["module_next"]) == (VERSION, "")
     assert before["class"] == "broken"
     assert other_kernel in before["why"]
-    machine.reboot()
+    restart(machine)
     after = look(machine)
     assert (after["kernel"], after["next_kernel"]) == (other_kernel, kernel)
     assert (after["module_running"], after["module_next"]) == ("", VERSION)
     assert "not found" in machine.shell("modprobe nvidia", check=False).stderr
-    machine.reboot()
+    restart(machine)
+    test_the_module_fits_the_running_kernel(machine)
     assert release(machine) == kernel
+    assert look(machine)["class"] == "managed"
 
 
 @pytest.fixture
@@ -179,9 +199,12 @@ def pretended_gpu(machine: Machine) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("pretended_gpu")
-def test_checks_say_that_the_driver_is_not_loaded(machine: Machine, tmp_path: Path) -> None:
+def test_dlrig_checks_say_that_the_driver_is_not_loaded(machine: Machine, tmp_path: Path) -> None:
     """The device is pretended; that the driver does not take it is real, and so are the answers."""
-    results = judge(read(machine), tmp_path, "-m", "driver")
+    ran = dlrig(tmp_path, "check", *reach(machine), "-m", "driver", "--json", limit=DLRIG_LIMIT)
+    assert ran.code == 1, ran.text
+    assert ran.document["verdict"] == "rejected"
+    results = {result["check"]: result for result in ran.document["results"]}
     loaded = results["driver/driver_loaded"]
     assert loaded["status"] == "fail"
     assert "no NVIDIA driver is loaded, with 1 NVIDIA GPUs on the bus" in loaded["message"]
@@ -190,3 +213,6 @@ def test_checks_say_that_the_driver_is_not_loaded(machine: Machine, tmp_path: Pa
     assert "couldn't communicate with the NVIDIA driver" in answers["message"]
     assert "(the driver is not loaded)" in answers["message"]
     assert "modprobe" in answers["remedy"]
+    module = results["driver/driver_module"]
+    assert module["status"] == "pass"
+    assert f"{VERSION} for {release(machine)}" in module["message"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +11,6 @@ from checks.question import could_not_measure, question, question_of
 from checks.rigs import Rig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 RIGS = pytest.StashKey[dict[str, Rig]]()
@@ -97,18 +96,23 @@ def arrange(session: pytest.Session, items: list[pytest.Item]) -> None:
     items[:] = [*others, *missing, *there]
 
 
-_ASK: Callable[[Any], Any] = question(
+@question(
     "Can the rig be reached?",
     expected="one SSH connection, and an answer to every reading",
     source="every other check rests on it",
     remedy="",
 )
+def reachable(rig: Rig) -> None:
+    """Stands in for all checks of a rig that could not be reached; no selection drops it."""
+    trouble = rig.known.unreachable
+    could_not_measure(f"{trouble.what}\n{trouble.hint}" if trouble else "it was not reached")
 
 
 class Unreachable(pytest.Item):
-    """Stands in for all checks of a rig that could not be reached; no selection drops it."""
+    """The one check of a rig that could not be reached."""
 
     rig: Rig
+    obj = staticmethod(reachable)
 
     @classmethod
     def of(cls, session: pytest.Session, rig: Rig) -> Unreachable:
@@ -120,13 +124,11 @@ class Unreachable(pytest.Item):
             path=session.config.rootpath / _FOLDER / "conftest.py",
         )
         item.rig = rig
-        _ASK(item)
         return item
 
     def runtest(self) -> None:
         """End as ``error``: nothing was measured."""
-        trouble = self.rig.known.unreachable
-        could_not_measure(f"{trouble.what}\n{trouble.hint}" if trouble else "it was not reached")
+        reachable(self.rig)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """For pytest's own reports."""

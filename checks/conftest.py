@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checks import collect, options, rigs
-from checks.question import Measure
+from checks import collect, options, recording, rigs, waiving
+from checks.question import Measure, could_not_measure
 from checks.recorder import MEASURE, Recorder
-from provision.errors import UsageError
+from checks.waiving import WAIVERS
+from provision.errors import DlrigError
 
 if TYPE_CHECKING:
     from provision.facts import Facts
     from provision.facts.gpus import PciDevice
     from provision.plan import EnvironmentPlan, Plan
+    from provision.results import Acceptance
 
 _PLUGIN = "dlrig-recorder"
 
@@ -38,19 +40,27 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     given: dict[str, Any] | None = getattr(config, "workerinput", None)
     try:
+        config.stash[WAIVERS] = (
+            waiving.unpack(given["dlrig_waivers"]) if given else waiving.read(config)
+        )
+        recording.examine(config)
         found = rigs.unpack(given["dlrig"], config) if given else rigs.learn_all(config)
-    except UsageError as error:
+        told = "" if given else recording.record(config, found.values())
+    except DlrigError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[collect.RIGS] = found
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         reporter.showfspath = False
+        if told:
+            reporter.write_line(told)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist's
     """Tell one of xdist's workers what is known."""
     node.workerinput["dlrig"] = rigs.pack(node.config.stash[collect.RIGS])
+    node.workerinput["dlrig_waivers"] = waiving.pack(node.config.stash[WAIVERS])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -81,12 +91,30 @@ def facts(rig: rigs.Rig) -> Facts:
     return rig.facts
 
 
+@pytest.fixture(autouse=True)
+def _root(request: pytest.FixtureRequest) -> None:
+    """What is marked ``root`` and finds none was not measured; that it does not apply would be a lie."""
+    if request.node.get_closest_marker("root") is None:
+        return
+    if request.getfixturevalue("rig").facts.privilege == "none":
+        could_not_measure(
+            "this needs root, and the login has neither root nor sudo without a password\n"
+            "Let it have that, or leave such checks out: -m 'not root'"
+        )
+
+
 @pytest.fixture
 def plan(rig: rigs.Rig) -> Plan:
     """What the rig is held against."""
     if rig.known.plan is None:
         pytest.skip("there is no plan for this rig: see runtime/plan_possible")
     return rig.known.plan
+
+
+@pytest.fixture
+def baseline(rig: rigs.Rig) -> Acceptance | None:
+    """The rig's last acceptance (``--baseline``); None where there is none to compare with."""
+    return rig.known.baseline
 
 
 @pytest.fixture(scope="session")

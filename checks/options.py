@@ -37,7 +37,11 @@ def add_options(parser: pytest.Parser) -> None:
     add("--identity", action="append", default=[], metavar="FILE", help="private key to try first")
     add("--accept-new", action="store_true", help="trust host keys that were never seen")
     add("--transcript", action="append", default=[], metavar="FILE", help=_TRANSCRIPT)
+    add("--record", metavar="FILE", help=_RECORD)
+    add("--anonymise", action="store_true", help=_ANONYMISE)
     add("--plan", action="append", default=[], metavar="FILE", help=_PLAN)
+    add("--baseline", action="append", default=[], metavar="FILE", help=_BASELINE)
+    add("--waivers", action="append", default=[], metavar="FILE", help=_WAIVERS)
     add("--data", default="auto", metavar="DATA", help=_DATA)
     add("--steps", type=int, default=STEPS, metavar="N", help=f"of training (default {STEPS})")
     add("--results", metavar="FILE", help="write everything found to a JSON file")
@@ -48,7 +52,16 @@ _RIG = (
 )
 _INVENTORY = "Ansible inventory: checks every host in it; repeatable"
 _TRANSCRIPT = "judge a recorded transcript instead of a rig: nothing is run anywhere; repeatable"
+_RECORD = "keep what the rigs answered, for --transcript; with --collect-only nothing else is done"
+_ANONYMISE = "replace host and user names, serial numbers, UUIDs, addresses and ids in that file"
 _PLAN = "hold the rig against this plan (JSON) instead of computing one; repeatable, one per rig"
+_BASELINE = (
+    "compare with this earlier acceptance (dlrig report --format json, dlrig check --json, or a --results file); "
+    "repeatable; each rig takes its own machine's"
+)
+_WAIVERS = (
+    "findings that are accepted for a time, with a reason (TOML, see docs/accepting.md); repeatable"
+)
 _DATA = (
     "images for the training checks: auto (default: the rig's cache, a download, else synthetic), "
     "synthetic, a file here (cifar-10-python.tar.gz, cifar-10-binary.tar.gz, .npz), or rig:PATH"
@@ -59,23 +72,30 @@ def targets(config: pytest.Config) -> list[Target]:
     """The rigs asked for; this machine where none is.
 
     Raises:
-        UsageError: a target or an inventory cannot be read, or a rig is named twice.
+        UsageError: a target or an inventory cannot be read.
     """
     chosen = [parse_target(text) for text in config.getoption("--rig")]
     for inventory in config.getoption("--inventory"):
         chosen += read_inventory(inventory, config.getoption("--limit"))
     if not chosen and not config.getoption("--transcript"):
         chosen = [Target(name="local")]
-    names = [target.name for target in chosen]
+    return chosen
+
+
+def refuse_twice(names: list[str]) -> None:
+    """Results are told apart by the rig's name.
+
+    Raises:
+        UsageError: two rigs have the same.
+    """
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(
             f"{', '.join(twice)} is named twice",
-            where="--rig and --inventory",
-            hint="Name each rig once.",
+            where="--rig, --inventory and --transcript",
+            hint="Name each rig once; the name in a transcript is its 'target'.",
             reference="rig-twice",
         )
-    return chosen
 
 
 def settings(config: pytest.Config) -> Settings:

@@ -11,9 +11,10 @@ import pytest
 
 from checks import collect, terminal
 from checks.question import Concern, CouldNotMeasure, Measure, Question, question_of
+from checks.waiving import WAIVERS
 from provision import decode
 from provision.errors import DlrigError
-from provision.results import Result, Status, Verdict, judge
+from provision.results import Result, RigReport, Status, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 MEASURE = pytest.StashKey[Measure]()
 _FAILED = pytest.ExitCode.TESTS_FAILED
+_NARROWING = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise")
+"""Options of pytest's that leave checks out."""
+
 _DONE = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
 
 
@@ -78,6 +82,7 @@ class Recorder:
         self.results: dict[str, Result] = {}
         self.start = time.monotonic()
         self.cut = False
+        self.narrowed = False
 
     @property
     def worker(self) -> bool:
@@ -92,9 +97,13 @@ class Recorder:
         decides = report.when == "call" or not report.passed
         if asked is None or not decides:
             return report
-        result = conclude(item, asked, call)
+        result = self.config.stash[WAIVERS].on(conclude(item, asked, call))
         report.dlrig_result = msgspec.json.encode(result).decode()
-        if result.status is Status.WARN:
+        if result.waived:
+            report.outcome, report.longrepr = "passed", None
+            told = f"{result.status.value}, {result.waived}: {result.message}"
+            item.user_properties.append(("waived", told))
+        elif result.status is Status.WARN:
             report.outcome, report.longrepr = "passed", None
             item.user_properties.append(("warning", result.message))
         elif result.status in {Status.FAIL, Status.ERROR}:
@@ -108,7 +117,7 @@ class Recorder:
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:  # noqa: ANN401 - two kinds of report
         """Count by status, in words of our own, so that pytest prints no second account of the same."""
         result = result_of(report)
-        return (terminal.COUNTED[result.status], "", "") if result else None
+        return (terminal.counted(result), "", "") if result else None
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -120,11 +129,13 @@ class Recorder:
         if before is not None and before.status is Status.FAIL:
             return  # a finding stands, whatever happened on the way out
         self.results[report.nodeid] = result
+        verbose = self.config.getoption("verbose") > 0
+        self._show(result, getattr(report, "dlrig_trace", "") if verbose else "")
+
+    def _show(self, result: Result, trace: str = "") -> None:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and not self.worker:
             many = len(self.config.stash[collect.RIGS]) > 1
-            verbose = self.config.getoption("verbose") > 0
-            trace = getattr(report, "dlrig_trace", "") if verbose else ""
             terminal.show(reporter, result, many=many, trace=trace)
 
     def _crashed(self, report: pytest.TestReport) -> Result | None:
@@ -153,12 +164,34 @@ class Recorder:
             rig.close()
         if self.worker or self.config.getoption("collectonly"):
             return
+        self._judge_waivers(session)
         if exitstatus in _DONE and not all(
             verdict.accepted for verdict in self.verdicts().values()
         ):
             session.exitstatus = _FAILED
         if self.config.getoption("--results") and rigs:
             self._write(rigs.values())
+
+    def _judge_waivers(self, session: pytest.Session) -> None:
+        """Keep a result for each waiver that is over or that nothing needs."""
+        found = self.config.stash[WAIVERS].stale(
+            list(self.results.values()), whole=self._ran_everything(session)
+        )
+        for number, result in enumerate(found):
+            self.results[f"waivers/{number}"] = result
+            self._show(result)
+
+    def _ran_everything(self, session: pytest.Session) -> bool:
+        """Nothing was left out. Under xdist the workers collect, and what was left out is in the options alone."""
+        folder = Path(__file__).parent
+        everything = {Path(argument).absolute() for argument in self.config.args} == {folder}
+        narrowed = any(self.config.getoption(option, None) for option in _NARROWING)
+        stopped = self.cut or session.shouldstop or session.shouldfail
+        return everything and not (narrowed or self.narrowed or stopped)
+
+    def pytest_deselected(self) -> None:
+        """Not every check is run."""
+        self.narrowed = True
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The verdict of every rig."""
@@ -182,16 +215,17 @@ class Recorder:
 
     def _write(self, rigs: Iterable[Rig]) -> None:
         seconds = round(time.monotonic() - self.start, 3)
+        plain = msgspec.to_builtins
         found = {
-            rig.name: {
-                "results": self.of(rig.name),
-                "verdict": self.verdict(rig.name),
-                "facts": rig.facts if rig.known.transcript else None,
-                "plan": rig.known.plan,
-                "transcript": rig.known.transcript,
-                "started": rig.known.started,
-                "seconds": seconds,
-            }
+            rig.name: RigReport(
+                results=tuple(self.of(rig.name)),
+                verdict=self.verdict(rig.name),
+                started=rig.known.started,
+                seconds=seconds,
+                facts=plain(rig.facts) if rig.known.transcript else None,
+                plan=plain(rig.known.plan),
+                transcript=plain(rig.known.transcript),
+            )
             for rig in rigs
         }
         path = self.config.invocation_params.dir / Path(self.config.getoption("--results"))

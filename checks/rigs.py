@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from checks import options
+from checks import options, recording
+from checks.baselines import baseline_of, read_all
 from provision import catalogue, decode, facts
 from provision.connection import Completed, Connection, connect
 from provision.errors import DlrigError, ImpossiblePlanError
-from provision.facts.reading import Transcript, from_json
+from provision.facts.reading import Transcript
 from provision.gather import gather
 from provision.plan import EnvironmentPlan, Plan
 from provision.planner import make_plan
+from provision.results import Acceptance
 from provision.target import Target
 from provision.wishes import Wishes, with_variables
 
@@ -49,6 +51,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         started: UTC, ISO 8601.
         transcript: None where the rig could not be reached (see ``unreachable``).
         plan: None where there is none (see ``unplanned``).
+        baseline: its last acceptance, as far as one was given.
         recorded: the transcript came from a file: nothing can be run.
     """
 
@@ -56,6 +59,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     started: str = ""
     transcript: Transcript | None = None
     plan: Plan | None = None
+    baseline: Acceptance | None = None
     unreachable: Trouble | None = None
     unplanned: Trouble | None = None
     recorded: bool = False
@@ -118,8 +122,14 @@ class Rig:
             self._connection.close()
             self._connection = None
 
-    def learn(self, plans: dict[str, Plan], *, alone: bool) -> Rig:
-        """Ask the rig everything, and plan; the same rig, now known."""
+    def learn(self, plans: dict[str, Plan], baselines: Sequence[Acceptance], *, alone: bool) -> Rig:
+        """Ask the rig everything, and plan; the same rig, now known.
+
+        Args:
+            plans: those that were given, by target.
+            baselines: those that were given.
+            alone: it is the only rig.
+        """
         started = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
         known = msgspec.structs.replace(self.known, started=started)
         if known.transcript is None:
@@ -128,6 +138,8 @@ class Rig:
             except DlrigError as error:
                 self.close()
                 return self._now(msgspec.structs.replace(known, unreachable=_trouble(error)))
+        baseline = baseline_of(self.name, self._now(known).facts, baselines, alone=alone)
+        known = msgspec.structs.replace(known, baseline=baseline)
         learnt = self._now(known)
         given = plans.get(learnt.name) or (next(iter(plans.values())) if alone and plans else None)
         try:
@@ -138,7 +150,7 @@ class Rig:
         return self._now(msgspec.structs.replace(known, plan=plan))
 
     def _ask(self) -> Transcript:
-        asked = facts.readings(
+        asked = facts.all_readings(
             catalogue.managed_files(), catalogue.places(), catalogue.driver_look()
         )
         return gather(self._open(), self.name, asked)
@@ -167,16 +179,18 @@ def learn_all(config: pytest.Config) -> dict[str, Rig]:
     """
     settings = options.settings(config)
     plans = options.plans(config)
+    baselines = read_all(config)
     known = [Known(target=target) for target in options.targets(config)]
-    known += [_recorded(path) for path in options.given_files(config, "--transcript")]
+    known += [_recorded(one) for one in recording.read_all(config)]
+    options.refuse_twice([one.target.name for one in known])
     rigs = [Rig(one, settings) for one in known]
     with ThreadPoolExecutor(max_workers=min(16, len(rigs))) as pool:
-        learnt = pool.map(partial(Rig.learn, plans=plans, alone=len(rigs) == 1), rigs)
+        learn = partial(Rig.learn, plans=plans, baselines=baselines, alone=len(rigs) == 1)
+        learnt = pool.map(learn, rigs)
         return {rig.name: rig for rig in learnt}
 
 
-def _recorded(path: Path) -> Known:
-    transcript: Transcript = options.load(path, "transcript", from_json)
+def _recorded(transcript: Transcript) -> Known:
     return Known(target=Target(name=transcript.target), transcript=transcript, recorded=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from provision.report.words import page_of
 from provision.results import Result, Status, Verdict
 
 if TYPE_CHECKING:
@@ -32,10 +33,17 @@ _COLOUR = {
     Status.SKIP: {"light": True},
     Status.ERROR: {"purple": True, "bold": True},
 }
+_WAIVED = "waived"
 _NAME = 34
 """Columns for a check's name; longer ones push their message to the right."""
 
 _INDENT = " " * 8
+_EXPLAINED = {Status.FAIL, Status.WARN, Status.ERROR}
+
+
+def counted(result: Result) -> str:
+    """The word that a result is counted under."""
+    return _WAIVED if result.waived else COUNTED[result.status]
 
 
 def show(reporter: pytest.TerminalReporter, result: Result, *, many: bool, trace: str) -> None:
@@ -49,7 +57,8 @@ def show(reporter: pytest.TerminalReporter, result: Result, *, many: bool, trace
     """
     reporter.ensure_newline()
     symbol = _fitting(reporter, _SYMBOL[result.status])
-    reporter.write(f" {symbol} {result.status.value:<5} ", **_COLOUR[result.status])
+    looks = _COLOUR[Status.SKIP if result.waived else result.status]
+    reporter.write(f" {symbol} {result.status.value:<5} ", **looks)
     first, *rest = result.message.splitlines() or [""]
     where = f"{result.rig}: " if many else ""
     reporter.write(f"{where}{result.check:<{_NAME}} {_fitting(reporter, first)}\n")
@@ -57,8 +66,12 @@ def show(reporter: pytest.TerminalReporter, result: Result, *, many: bool, trace
         reporter.write(f"{_INDENT}{_fitting(reporter, line)}\n")
     if result.status in {Status.FAIL, Status.WARN}:
         reporter.write(f"{_INDENT}expected: {result.expected} ({result.source})\n", light=True)
-    if result.remedy:
+    if result.waived:
+        reporter.write(f"{_INDENT}{_fitting(reporter, str(result.waived))}\n")
+    elif result.remedy:
         reporter.write(f"{_INDENT}remedy:   {result.remedy}\n")
+    if result.status in _EXPLAINED and result.source:
+        reporter.write(f"{_INDENT}more:     {page_of(result.check)}\n", light=True)
     if trace:
         reporter.write(f"{trace}\n", light=True)
 
@@ -67,9 +80,9 @@ def conclude(
     reporter: pytest.TerminalReporter, rig: str, verdict: Verdict, results: list[Result]
 ) -> None:
     """A rig's verdict, with what led to it."""
-    counts = Counter(result.status for result in results)
+    counts = Counter(counted(result) for result in results)
     told = ", ".join(
-        f"{counts[status]} {word}" for status, word in COUNTED.items() if counts[status]
+        f"{counts[word]} {word}" for word in (*COUNTED.values(), _WAIVED) if counts[word]
     )
     colour = "green" if verdict.accepted else "red"
     reporter.write_sep("-", f"{rig}: {verdict.value}", bold=True, **{colour: True})

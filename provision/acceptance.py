@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -14,7 +14,8 @@ from provision.bundle import bundled
 from provision.errors import ApplyError
 from provision.facts import Facts
 from provision.plan import Plan, state_digest
-from provision.results import Acceptance, Result, judge
+from provision.report.document import to_json
+from provision.results import Acceptance, RigReport, judge
 from provision.state import write_file
 
 if TYPE_CHECKING:
@@ -31,34 +32,34 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         markers: pytest's ``-m``; empty for all.
         data: images for the training checks: ``auto``, ``synthetic``, a path here, ``rig:PATH`` there.
         steps: of the training checks; None for their own default.
+        waivers: files of findings that are accepted for a time (see ``provision.waivers``).
         pytest_options: passed on as they are.
     """
 
     markers: str = ""
     data: str = "auto"
     steps: int | None = None
+    waivers: tuple[str, ...] = ()
     pytest_options: tuple[str, ...] = ()
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """One rig to accept: the plan that it is held against, and the id that the acceptance is to have."""
+    """One rig to accept.
+
+    Attributes:
+        id: what the acceptance is to have.
+        plan: what the rig is held against.
+        baseline: its last acceptance, to compare with.
+    """
 
     id: str
     plan: Plan
+    baseline: Acceptance | None = None
 
     @property
     def rig(self) -> str:
         """The target's name."""
         return self.plan.target
-
-
-class RigReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the checks wrote about one rig (``--results``)."""
-
-    results: tuple[Result, ...]
-    started: str
-    seconds: float
-    facts: dict[str, Any] | None = None
 
 
 def accept(
@@ -92,6 +93,7 @@ def accept(
         str(bundled("checks")),
         *_options([subject.rig for subject in subjects], settings, scope, inventory),
         *_plan_options(subjects, folder),
+        *_baseline_options(subjects, folder),
         "--results",
         str(written),
     ]
@@ -148,6 +150,7 @@ def _options(
         options += ["-m", scope.markers]
     if scope.steps is not None:
         options += ["--steps", str(scope.steps)]
+    options += [word for path in scope.waivers for word in ("--waivers", path)]
     return [*options, *scope.pytest_options]
 
 
@@ -157,6 +160,18 @@ def _plan_options(subjects: Iterable[Subject], folder: Path) -> list[str]:
         path = folder / f"plan-{number}.json"
         write_file(path, msgspec.json.encode(subject.plan))
         options += ["--plan", str(path)]
+    return options
+
+
+def _baseline_options(subjects: Iterable[Subject], folder: Path) -> list[str]:
+    options = []
+    for number, subject in enumerate(subjects):
+        if subject.baseline:
+            path = folder / f"baseline-{number}.json"
+            # Reached by another name then, it is this rig's all the same.
+            baseline = msgspec.structs.replace(subject.baseline, rig=subject.rig)
+            write_file(path, to_json(baseline))
+            options += ["--baseline", str(path)]
     return options
 
 

@@ -85,7 +85,7 @@ class History:
         """
         document, figures = to_json(acceptance), measured(acceptance)
         counts = {
-            status: sum(result.status is status for result in acceptance.results)
+            status: sum(result.standing is status for result in acceptance.results)
             for status in Status
         }
         row = (
@@ -127,6 +127,13 @@ class History:
         """
         return self._acceptance(
             f"WHERE machine = ? AND coalesce(scope = ?, 1) {_LATEST_FIRST} LIMIT 1", machine, scope
+        )
+
+    def latest_accepted(self, machine: str) -> Acceptance | None:
+        """The last whole acceptance of a machine that accepted it; None where none did."""
+        return self._acceptance(
+            f"WHERE machine = ? AND machine <> '' AND scope = 'all' AND verdict IN (?, ?) {_LATEST_FIRST} LIMIT 1",
+            *(machine, Verdict.ACCEPTED.value, Verdict.WARNINGS.value),
         )
 
     def latest_of_rig(self, rig: str) -> Acceptance | None:

@@ -73,6 +73,22 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         return (deciles[-1] - deciles[0]) / 2 / self.median
 
 
+class Waived(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a finding is accepted, and until when.
+
+    Attributes:
+        until: the last day, ISO 8601.
+        reason: in a person's words.
+    """
+
+    until: str
+    reason: str
+
+    def __str__(self) -> str:
+        """``waived until 2027-01-31 because: …``."""
+        return f"waived until {self.until} because: {self.reason}"
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What one check found on one rig.
 
@@ -88,6 +104,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         seconds: how long the check took.
         figures: what it measured, for plots and comparison.
         log: lines worth keeping, e.g. those of a training run.
+        waived: a warning or failure that is accepted for a time (see ``provision.waivers``).
     """
 
     check: str
@@ -101,20 +118,49 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     figures: tuple[Figure, ...] = ()
     log: tuple[str, ...] = ()
+    waived: Waived | None = None
+
+    @property
+    def standing(self) -> Status:
+        """What it counts as: a waived finding as a pass, everything else as what it is."""
+        excused = self.waived and self.status in {Status.FAIL, Status.WARN}
+        return Status.PASS if excused else self.status
 
 
 def judge(results: Iterable[Result]) -> Verdict:
     """The verdict over all results of one rig.
 
     One failed check rejects; otherwise one that could not measure, or nothing measured at all, leaves the
-    acceptance incomplete: an error never counts as a pass.
+    acceptance incomplete: an error never counts as a pass, also where somebody waived it.
     """
-    statuses = {result.status for result in results}
+    statuses = {result.standing for result in results}
     if Status.FAIL in statuses:
         return Verdict.REJECTED
     if Status.ERROR in statuses or not statuses - {Status.SKIP}:
         return Verdict.INCOMPLETE
     return Verdict.WARNINGS if Status.WARN in statuses else Verdict.ACCEPTED
+
+
+class RigReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``pytest checks/ --results FILE`` writes of one rig; the file has them by the rig's name.
+
+    Attributes:
+        results: one per check.
+        verdict: over ``results``; those of a run that was cut accept nothing.
+        started: UTC, ISO 8601.
+        seconds: duration of the whole run.
+        facts: the facts as plain data; None where the rig was not reached.
+        plan: the plan that the rig was held against, as plain data; None where there was none.
+        transcript: the raw readings; None where the rig was not reached.
+    """
+
+    results: tuple[Result, ...]
+    verdict: Verdict
+    started: str
+    seconds: float
+    facts: dict[str, Any] | None = None
+    plan: dict[str, Any] | None = None
+    transcript: dict[str, Any] | None = None
 
 
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,3 +195,12 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     changed: tuple[str, ...] = ()
     scope: str = "all"
+
+    def holds(self, today: str) -> bool:
+        """Whether it still accepts the rig: no waiver that it rests on is over.
+
+        Args:
+            today: ISO 8601, UTC.
+        """
+        over = any(one.waived and one.waived.until < today[:10] for one in self.results)
+        return self.verdict.accepted and not over

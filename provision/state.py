@@ -67,8 +67,13 @@ def run_folder(run_id: str) -> Path:
     return _ready(_ready(state_folder() / "runs") / run_id)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file that only the user can read: whole, or not at all.
+def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file: whole, or not at all.
+
+    Args:
+        path: which one.
+        content: of it.
+        mode: who may read it; the user alone.
 
     Raises:
         DlrigError: the folder is full, missing or closed to the user.
@@ -80,6 +85,7 @@ def write_file(path: Path, content: bytes) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
+                os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
             Path(draft).replace(path)
         except BaseException:

@@ -229,7 +229,7 @@ def _write(name: str, note: Note) -> str:
 def _counts(acceptance: Acceptance) -> str:
     """``, 2 of 22 failed (driver/driver_loaded, …)``."""
     for status in (Status.FAIL, Status.ERROR, Status.WARN):
-        found = [result.check for result in acceptance.results if result.status is status]
+        found = [result.check for result in acceptance.results if result.standing is status]
         if found:
             names = ", ".join(found[:_NAMED]) + (", …" if len(found) > _NAMED else "")
             return f", {len(found)} of {len(acceptance.results)} {_word(status)} ({names})"

@@ -1,4 +1,4 @@
-"""Write the JSON Schemas in ``docs/schema``, of what ``dlrig … --json`` prints.
+"""Write the JSON Schemas in ``docs/schema``, of what ``dlrig … --json`` prints and ``pytest checks/ --results`` writes.
 
 python tools/schemas.py            # write them
 python tools/schemas.py --check    # 1 where one is not what would be written
@@ -15,6 +15,7 @@ import msgspec
 
 from provision.plan import NoPlan, Plan
 from provision.report import document
+from provision.results import RigReport
 
 FOLDER = Path(__file__).parents[1] / "docs" / "schema"
 
@@ -36,7 +37,24 @@ def plan() -> bytes:
     return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
 
 
-SCHEMAS = {"acceptance.json": document.schema, "plan.json": plan}
+def results() -> bytes:
+    """What ``pytest checks/ --results FILE`` writes."""
+    ((report,), components) = msgspec.json.schema_components(
+        (RigReport,), ref_template="#/$defs/{name}"
+    )
+    for component in components.values():
+        component["description"] = inspect.cleandoc(component.get("description", ""))
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What pytest checks/ --results writes: rig's name → what was found",
+        "type": "object",
+        "additionalProperties": report,
+        "$defs": components,
+    }
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+
+
+SCHEMAS = {"acceptance.json": document.schema, "plan.json": plan, "results.json": results}
 
 
 def main(argv: list[str] | None = None) -> int:

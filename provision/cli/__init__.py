@@ -66,7 +66,7 @@ click.rich_click.OPTION_GROUPS = {
         },
         {"name": "The driver's change", "options": ["--set", "--list", "--keep"]},
         {"name": "Restart", "options": ["--reboot", "--reboot-limit"]},
-        {"name": "Checks", "options": ["--check", "--data", "--steps", "-m"]},
+        {"name": "Checks", "options": ["--check", "--data", "--steps", "--waivers", "-m"]},
     ]
 }
 click.rich_click.COMMAND_GROUPS = {

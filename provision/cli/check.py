@@ -14,18 +14,33 @@ from provision.cli.options import (
     wish_options,
     write_each,
 )
+from provision.cli.printing import (
+    output_file_option,
+    print_nagios,
+    print_prometheus,
+    refuse_output,
+)
 from provision.errors import UsageError
 
 
 def run_checks(chosen: dict[str, Any]) -> int:
     """Check the rigs and report; the same for ``check`` and ``bench``."""
-    from provision.pipeline import carry  # noqa: PLC0415 - --help needs none of it
+    import msgspec  # noqa: PLC0415 - --help needs none of it
+
+    from provision.pipeline import carry  # noqa: PLC0415
+    from provision.report.document import to_json  # noqa: PLC0415
     from provision.stages import CHECK  # noqa: PLC0415
 
-    run = make_run(chosen)
+    form = chosen.get("form", "terminal")
+    run = make_run({**chosen, "as_json": chosen["as_json"] or form != "terminal"})
     code = carry(run, CHECK)
+    found = [rig.acceptance for rig in run.rigs if rig.acceptance]
     if chosen["as_json"]:
-        write_each(chosen, [rig.acceptance for rig in run.rigs if rig.acceptance])
+        write_each(chosen, [msgspec.Raw(to_json(each)) for each in found])
+    elif form == "prometheus":
+        print_prometheus(found, chosen["output"])
+    elif form == "nagios":
+        return print_nagios(found, [(rig.target.name, rig.error) for rig in run.rigs if rig.error])
     return code
 
 
@@ -48,10 +63,12 @@ def run_checks(chosen: dict[str, Any]) -> int:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["terminal", "nagios"]),
+    type=click.Choice(["terminal", "nagios", "prometheus"]),
     default="terminal",
-    help="With --last: nagios is one line for monitoring, with its exit codes.  [default: terminal]",
+    help="nagios is one line for monitoring, with its exit codes; everything else goes to standard error.  "
+    "[default: terminal]",
 )
+@output_file_option
 @output_options
 def check(**chosen: Any) -> int:  # noqa: ANN401 - the shared options
     """Accept a rig: run every check and report. Changes nothing but the note on a rig that watches itself.
@@ -65,15 +82,24 @@ def check(**chosen: Any) -> int:  # noqa: ANN401 - the shared options
         dlrig check local -m 'not training'
 
         dlrig check local --last --format nagios
+
+        dlrig check local -m quick --format prometheus --output /var/lib/node_exporter/dlrig.prom
     """
+    refuse_output(chosen["form"], chosen["output"])
+    if chosen["as_json"] and chosen["form"] != "terminal":
+        raise UsageError(
+            "--json and --format exclude each other",
+            hint="Both belong on standard output: choose one, and dlrig report gives the other.",
+            reference="two-forms",
+        )
+    if chosen["last"] and chosen["form"] == "prometheus":
+        raise UsageError(
+            "--last knows no metrics: the note on a rig is a verdict alone",
+            hint="After a check: dlrig report --format prometheus; or --last --format nagios",
+            reference="last-without-metrics",
+        )
     if chosen["last"]:
         from provision.cli.last import show_last  # noqa: PLC0415 - --help needs none of it
 
         return show_last(chosen)
-    if chosen["form"] != "terminal":
-        raise UsageError(
-            "--format is for --last",
-            hint="After a check: dlrig report --format nagios",
-            reference="format-without-last",
-        )
     return run_checks(chosen)

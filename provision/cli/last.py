@@ -20,7 +20,7 @@ def show_last(chosen: dict[str, Any]) -> int:
     """Show how each rig stands, and run nothing; returns the exit code."""
     from provision.connection import connect  # noqa: PLC0415 - --help needs none of it
     from provision.facts.watch import Watch  # noqa: PLC0415
-    from provision.report.nagios import Line  # noqa: PLC0415
+    from provision.report.nagios import unknown  # noqa: PLC0415
     from provision.watch import ask, standing  # noqa: PLC0415
 
     run = make_run(chosen)
@@ -35,7 +35,7 @@ def show_last(chosen: dict[str, Any]) -> int:
             if chosen["form"] != "nagios":
                 raise
             # Monitoring reads one line, whatever happens.
-            found.append((name, Watch(), Line(f"DLRIG UNKNOWN - {name}: {error.what}", 3)))
+            found.append((name, Watch(), unknown(name, error.what)))
     if chosen["as_json"]:
         write_each(chosen, [watch for _, watch, _ in found])
     elif chosen["form"] == "nagios":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from provision.cli.options import write_json
+from provision.cli.printing import output_file_option
 
 
 @click.command()
@@ -12,18 +13,19 @@ from provision.cli.options import write_json
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["terminal", "html", "json", "junit", "nagios"]),
+    type=click.Choice(["terminal", "html", "json", "junit", "nagios", "prometheus"]),
     default="terminal",
     help="html prints the page's place; nagios is one line.  [default: terminal]",
 )
-def report(which: str, form: str) -> int:
+@output_file_option
+def report(which: str, form: str, output: str | None) -> int:
     """Show an acceptance again. WHICH is its id, the beginning of it, 'last' or '-2'.
 
     Exit codes as for check; with --format nagios: 0 OK, 1 warning, 2 critical, 3 unknown.
     """
     from provision.cli.reporting import show  # noqa: PLC0415 - --help needs none of it
 
-    return show(which, form)
+    return show(which, form, output)
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -193,6 +194,13 @@ _SCOPE = (
         "synthetic.  [default: auto]",
     ),
     click.option("--steps", type=click.IntRange(min=20), help="Steps of the training checks."),
+    click.option(
+        "--waivers",
+        multiple=True,
+        metavar="FILE",
+        help="Findings that are accepted for a time (TOML; docs/accepting.md).  [default: /etc/dlrig/waivers.toml "
+        "and waivers.toml in ~/.config/dlrig, where they are there]",
+    ),
 )
 
 _OUTPUT = (
@@ -254,6 +262,7 @@ def make_run(chosen: dict[str, Any]) -> Run:
             data=chosen.get("data", "auto"),
             steps=chosen.get("steps"),
             markers=chosen.get("markers", ""),
+            waivers=_waivers(chosen),
             pytest_options=tuple(chosen.get("pytest_options", ())),
         ),
         make_console=_messages if chosen.get("as_json", False) else _output,
@@ -263,6 +272,18 @@ def make_run(chosen: dict[str, Any]) -> Run:
         always_check=bool(chosen.get("checking")),
         verbose=chosen.get("verbose", False),
     )
+
+
+def _waivers(chosen: dict[str, Any]) -> tuple[str, ...]:
+    """The files, read once before anything is done: what is wrong with them is said now."""
+    if "waivers" not in chosen:
+        return ()
+    from provision.waivers import read_all, usual_files  # noqa: PLC0415
+
+    files = tuple(Path(name).expanduser().absolute() for name in chosen["waivers"])
+    files = files or usual_files()
+    read_all(files, dt.datetime.now(dt.UTC).date())
+    return tuple(map(str, files))
 
 
 def make_wishes_from(chosen: dict[str, Any]) -> Wishes:

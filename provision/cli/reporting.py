@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from typing import TYPE_CHECKING
 
+from provision.cli.printing import encodable, print_nagios, print_prometheus, refuse_output
 from provision.errors import Exit
 from provision.history import History
 from provision.state import history_path, run_folder
@@ -14,27 +14,24 @@ if TYPE_CHECKING:
     from provision.results import Acceptance
 
 
-def show(which: str, form: str) -> int:
+def show(which: str, form: str, file: str | None) -> int:
     """Show one acceptance; returns the exit code.
 
     Raises:
-        UsageError: there is no such acceptance.
+        UsageError: there is no such acceptance, or ``file`` is given for a form that takes none.
     """
+    refuse_output(form, file)
     with History(history_path()) as history:
         acceptance = history.get(which)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Monitoring daemons run in the C locale, whose encoding lacks what a report may hold.
-        sys.stdout.reconfigure(errors="replace")
+    encodable()
     if form == "nagios":
-        from provision.report import nagios  # noqa: PLC0415 - each form loads its own writer
-
-        line = nagios.render(acceptance)
-        sys.stdout.write(f"{line.text}\n")
-        return line.exit_code
+        return print_nagios([acceptance])
     if form == "terminal":
         _on_terminal(acceptance)
+    elif form == "prometheus":
+        print_prometheus([acceptance], file)
     elif form == "html":
-        from provision.report.files import write_reports  # noqa: PLC0415
+        from provision.report.files import write_reports  # noqa: PLC0415 - each form loads its own writer
 
         sys.stdout.write(f"{write_reports(acceptance, run_folder(acceptance.id))}\n")
     elif form == "junit":

@@ -81,6 +81,7 @@ def _run() -> Run:
     from provision.state import new_id, run_folder  # noqa: PLC0415
     from provision.target import parse_target  # noqa: PLC0415
     from provision.terminal.console import output  # noqa: PLC0415
+    from provision.waivers import usual_files  # noqa: PLC0415
     from provision.wishes import make_wishes  # noqa: PLC0415
 
     kept = _kept()
@@ -88,7 +89,12 @@ def _run() -> Run:
     return Run(
         rigs=[RigRun(target=parse_target("local"), wishes=wishes, id=new_id())],
         settings=Settings(),
-        scope=Scope(markers=kept.checks, data=kept.data, steps=kept.steps),
+        scope=Scope(
+            markers=kept.checks,
+            data=kept.data,
+            steps=kept.steps,
+            waivers=tuple(map(str, usual_files())),
+        ),
         make_console=output,
         folder_of=run_folder,
         at_boot=True,

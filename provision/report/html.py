@@ -12,7 +12,7 @@ from provision.bundle import bundled
 from provision.report import text
 from provision.report.rig import rows
 from provision.report.view import page
-from provision.report.words import SYMBOLS, TONES, WORDS, counted
+from provision.report.words import SYMBOLS, TONES, WORDS, counted, page_of
 
 if TYPE_CHECKING:
     from provision.results import Acceptance
@@ -44,6 +44,7 @@ def render(acceptance: Acceptance) -> str:
         symbols=SYMBOLS,
         words=WORDS,
         counted=counted,
+        page_of=page_of,
         drawing=Markup,  # for plots alone, which hold none of a rig's text
         version=__version__,
     )

@@ -16,7 +16,7 @@ _OUTCOMES = {Status.FAIL: "failure", Status.ERROR: "error", Status.SKIP: "skippe
 def render(acceptance: Acceptance) -> bytes:
     """The document in UTF-8.
 
-    A warning counts as passed and stands in the case's output, as the form knows no warnings.
+    A warning counts as passed and stands in the case's output, as the form knows no warnings; so does what is waived.
     """
     kept = finite(acceptance)
     root = ET.Element("testsuites", {"name": "dlrig", **_totals(kept.results)})
@@ -44,7 +44,7 @@ def render(acceptance: Acceptance) -> bytes:
 
 
 def _totals(results: tuple[Result, ...]) -> dict[str, str]:
-    counts = Counter(result.status for result in results)
+    counts = Counter(result.standing for result in results)
     return {
         "tests": str(len(results)),
         "failures": str(counts[Status.FAIL]),
@@ -64,14 +64,19 @@ def _case(suite: ET.Element, result: Result) -> None:
                 note = f" ({figure.note})" if figure.note else ""
                 value = f"{figure.median:g} {figure.unit}".rstrip() + note
                 _property(properties, figure.name, value)
-    if result.status in _OUTCOMES:
-        outcome = ET.SubElement(case, _OUTCOMES[result.status])
+    if result.standing in _OUTCOMES:
+        outcome = ET.SubElement(case, _OUTCOMES[result.standing])
         outcome.set("message", clean(result.message))
         if result.status is not Status.SKIP:
             outcome.set("type", result.status.value)
             outcome.text = _explanation(result)
     lines = [clean(line) for line in result.log]
-    if result.status is Status.WARN:
+    if result.waived:
+        lines = [
+            f"{result.status.value}, {clean(str(result.waived))}\n{_explanation(result)}",
+            *lines,
+        ]
+    elif result.status is Status.WARN:
         lines = [f"warning: {_explanation(result)}", *lines]
     elif result.status is Status.PASS:
         lines = [clean(result.message), *lines]

@@ -33,17 +33,20 @@ def render(acceptance: Acceptance) -> Line:
     """One line: state, verdict, what is wrong, the headline; then the figures as performance data."""
     code, word = _STATES[acceptance.verdict]
     results = acceptance.results
-    counts = Counter(result.status for result in results)
+    counts = Counter(result.standing for result in results)
     said = [f"{acceptance.rig} {acceptance.verdict.value}", count_of(len(results), "check")]
     for status, how in (
         (Status.FAIL, "failed"),
         (Status.ERROR, "could not measure"),
         (Status.WARN, "warned"),
     ):
-        troubled = [result for result in results if result.status is status]
+        troubled = [result for result in results if result.standing is status]
         named = "; ".join(f"{each.check}: {line(each.message, 120)}" for each in troubled[:_NAMED])
         if troubled:
             said.append(f"{len(troubled)} {how} ({named})")
+    waived = sum(bool(result.waived) for result in results)
+    if waived:
+        said.append(f"{waived} waived")
     best = headline(acceptance)
     if best:
         said.append(str(best))
@@ -55,6 +58,12 @@ def render(acceptance: Acceptance) -> Line:
     # The bar divides text from data, so it may stand nowhere else.
     text = line(", ".join(said), 1500).replace("|", "/")
     return Line(f"DLRIG {word} - {text} | {' '.join(data)}", code)
+
+
+def unknown(rig: str, why: str) -> Line:
+    """For a rig that could not be asked."""
+    said = line(f"{rig}: {why}", 1500).replace("|", "/")
+    return Line(f"DLRIG UNKNOWN - {said}", _STATES[Verdict.INCOMPLETE][0])
 
 
 def _datum(figure: Measured) -> str:

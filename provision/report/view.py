@@ -82,6 +82,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     environments: tuple[EnvironmentView, ...]
     chapters: dict[str, tuple[CheckView, ...]]
     attention: tuple[CheckView, ...]
+    waived: tuple[CheckView, ...]
     plots: tuple[Plot, ...]
     figures: tuple[Measured, ...]
 
@@ -92,11 +93,12 @@ def page(acceptance: Acceptance) -> Page:
     facts = read(kept.facts, Facts)
     plan = read(kept.plan, Plan)
     checks = tuple(_check(index, result) for index, result in enumerate(kept.results))
-    counts = Counter(result.status for result in kept.results)
+    counts = Counter(result.status for result in kept.results if not result.waived)
     figures = measured(kept)
     return Page(
         acceptance=kept,
         counts=tuple((status, counts[status]) for status in WORST_FIRST if counts[status]),
+        waived=tuple(check for check in checks if check.result.waived),
         headline=headline(kept),
         synthetic=any(figure.synthetic for figure in figures),
         facts=facts,
@@ -107,7 +109,7 @@ def page(acceptance: Acceptance) -> Page:
             check
             for status in (Status.FAIL, Status.ERROR, Status.WARN)
             for check in checks
-            if check.result.status is status
+            if check.result.standing is status
         ),
         plots=_plots(kept.results),
         figures=tuple(figure for figure in figures if figure.name != COURSE),

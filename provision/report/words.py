@@ -49,3 +49,9 @@ def counted(status: Status, count: int) -> str:
 def chapter(check: str) -> str:
     """The part of a check's name before the stroke."""
     return check.partition("/")[0]
+
+
+def page_of(check: str) -> str:
+    """The page of the documentation that explains a check (``tools/checks_pages.py`` makes them)."""
+    name = check.partition("[")[0]
+    return "docs/accepting.md" if name.startswith("waivers/") else f"docs/checks/{name}.md"

@@ -40,8 +40,18 @@ def accept_as(run: Run, subjects: Mapping[str, tuple[RigRun, Plan]]) -> dict[str
     from provision.acceptance import Subject, accept  # noqa: PLC0415 - a command that ends earlier needs none of it
     from provision.history import History  # noqa: PLC0415
 
+    with History(history_path()) as history:
+        asked = [
+            # Whatever cards it had then: that they are others now is a finding.
+            Subject(
+                id=key,
+                plan=plan,
+                baseline=history.latest_accepted(rig.known_facts.system.machine),
+            )
+            for key, (rig, plan) in subjects.items()
+        ]
     accepted = accept(
-        [Subject(id=key, plan=plan) for key, (_, plan) in subjects.items()],
+        asked,
         run.folder_of(next(iter(subjects))),
         run.settings,
         run.scope,

@@ -83,7 +83,7 @@ def _reasons(upgrade: Upgrade) -> tuple[str, ...]:
 
 
 def _failed(acceptance: Acceptance) -> tuple[str, ...]:
-    failed = [each for each in acceptance.results if each.status in {Status.FAIL, Status.ERROR}]
+    failed = [each for each in acceptance.results if each.standing in {Status.FAIL, Status.ERROR}]
     return tuple(f"{each.check}: {each.message}" for each in failed) or (acceptance.verdict.value,)
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from provision.report.figures import headline, is_synthetic
 from provision.report.text import duration
-from provision.report.words import CHAPTERS, TONES, WORST_FIRST, chapter, counted
+from provision.report.words import CHAPTERS, TONES, WORST_FIRST, chapter, counted, page_of
 from provision.results import Status
 from provision.terminal.console import safe, symbol
 
@@ -42,8 +42,15 @@ def show_result(console: Console, result: Result) -> None:
         said.append(" [synthetic]", style="warn")
     if result.seconds >= 1:
         said.append(f"  {duration(result.seconds)}", style="label")
-    if result.status in _EXPLAINED:
-        for label, text in (("expected", result.expected), ("what to do", result.remedy)):
+    if result.waived:
+        said.append_text(Text.assemble("\n", safe(str(result.waived), "label")))
+    elif result.status in _EXPLAINED:
+        page = page_of(result.check) if result.source else ""
+        for label, text in (
+            ("expected", result.expected),
+            ("what to do", result.remedy),
+            ("more", page),
+        ):
             if text:
                 said.append_text(Text.assemble((f"\n{label}: ", "label"), safe(text)))
     table = Table.grid(padding=(0, 1, 0, 0))
@@ -81,12 +88,15 @@ def show_verdict(console: Console, acceptance: Acceptance, report: Path | None =
 
 def counts_line(results: Iterable[Result]) -> Text:
     """``2 failed, 1 warning, 8 passed``."""
-    counts = Counter(result.status for result in results)
+    every = tuple(results)
+    counts = Counter(result.status for result in every if not result.waived)
     parts = [
         Text(f"{counts[status]} {counted(status, counts[status])}", style=status.value)
         for status in WORST_FIRST
         if counts[status]
     ]
+    waived = sum(bool(result.waived) for result in every)
+    parts += [Text(f"{waived} waived", style=Status.SKIP.value)] if waived else []
     return Text(", ").join(parts) if parts else Text("no check was run")
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CHECKS = Path(__file__).parents[2] / "checks"
-LIMIT = 120
+LIMIT = 600
+"""Seconds; a hundred rigs take a minute on an idle machine, and several on a busy one."""
 
 
 class Ran(msgspec.Struct):

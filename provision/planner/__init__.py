@@ -68,9 +68,14 @@ def make_plan(facts: Facts, wishes: Wishes, catalogue: Catalogue, *, newest: boo
     environment_actions = environments.actions(facts, catalogue, tuple(planned.values()))
     watch_actions = watch.actions(facts, wishes, catalogue)
     gpus = on_gpus.arrange(facts, solution, here, catalogue)
-    room.require(facts, catalogue, tuple(planned.values()), environment_actions)
     gb = room.for_environments(facts, catalogue, tuple(planned.values()), environment_actions)
-    system.require_network(facts, bool(base_actions) or gpus.fetches, bool(environment_actions))
+    # A check changes nothing: what only stops work must not keep anybody from looking.
+    stops = (
+        *system.network_stops(facts, bool(base_actions) or gpus.fetches, bool(environment_actions)),
+        *room.environment_stops(facts, gb, work=bool(environment_actions)),
+        *gpus.stops,
+        *room.stops(facts, gpus.gb, gb),
+    )
     return Plan(
         target=facts.target,
         profile=Profile.GPU if solution.driver else Profile.CPU,
@@ -89,7 +94,7 @@ def make_plan(facts: Facts, wishes: Wishes, catalogue: Catalogue, *, newest: boo
             *gpus.warnings,
             *system.warnings(facts),
         ),
-        stops=(*gpus.stops, *room.stops(facts, gpus.gb, gb)),
+        stops=stops,
         actions=(*base_actions, *gpus.actions, *environment_actions, *watch_actions),
         variables={
             **environments.variables(

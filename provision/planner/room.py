@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.errors import ImpossiblePlanError
 from provision.layout import ENVIRONMENTS, PREFIX
 from provision.plan import Stop
 
@@ -20,32 +19,26 @@ _SYSTEM = "/usr"
 """Where packages lie; downloads and kept packages are taken to lie on the same file system."""
 
 
-def require(
-    facts: Facts,
-    catalogue: Catalogue,
-    planned: tuple[EnvironmentPlan, ...],
-    actions: tuple[Action, ...],
-) -> None:
-    """Refuse to begin what would fill the disk.
+def environment_stops(facts: Facts, needed: float, *, work: bool) -> Iterator[Stop]:
+    """Too little room, or no inodes, where the environments lie.
 
-    Raises:
-        ImpossiblePlanError: the file system of the environments has too little room, or no inodes.
+    Args:
+        facts: the rig.
+        needed: GB.
+        work: something is to be changed in them.
     """
     filesystem = facts.disks.holding(PREFIX)
     if filesystem is None or filesystem.free is None:
         return
-    needed = for_environments(facts, catalogue, planned, actions)
-    if filesystem.free < needed * GB or filesystem.inodes_free == 0:
+    if filesystem.free < needed * GB or (work and filesystem.inodes_free == 0):
         what = (
             "no free inode"
             if filesystem.inodes_free == 0
             else f"{filesystem.free / GB:.1f} GB free"
         )
-        raise ImpossiblePlanError(
-            f"{filesystem.mount} has {what}, and the environments need {needed:g} GB there",
-            where=facts.target,
-            hint=f"Free some space, or mount a larger disk at {PREFIX} (environments lie in {ENVIRONMENTS}). "
-            "Nothing was changed.",
+        yield Stop(
+            what=f"{filesystem.mount} has {what}, and the environments need {needed:g} GB there",
+            hint=f"Free some space, or mount a larger disk at {PREFIX} (environments lie in {ENVIRONMENTS}).",
             reference="disk-full",
         )
 

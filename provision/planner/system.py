@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.errors import ImpossiblePlanError
-from provision.plan import Decision
+from provision.plan import Decision, Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from provision.catalogue.systems import System
     from provision.catalogue.whole import Catalogue
     from provision.facts import Facts
@@ -58,22 +60,17 @@ def decision(facts: Facts, supported: System) -> Decision:
     )
 
 
-def require_network(facts: Facts, packages: bool, environments: bool) -> None:  # noqa: FBT001 - two needs
-    """Refuse work that must fetch something from a rig that fetches nothing.
-
-    Raises:
-        ImpossiblePlanError: the apt archive or every package index is out of reach.
-    """
+def network_stops(facts: Facts, packages: bool, environments: bool) -> Iterator[Stop]:  # noqa: FBT001 - two needs
+    """Work that must fetch something, on a rig that reaches no apt archive or no package index."""
     needs = {"apt": ("packages", packages), "index": ("the environments", environments)}
     for place, (what, needed) in needs.items():
         reach = facts.network.get(place)
         if needed and reach is not None and reach.reached is False:
             name = {"apt": "its apt archive", "index": "its Python package index"}[place]
-            raise ImpossiblePlanError(
-                f"the rig does not reach {name} ({reach.detail or 'no answer'}), and {what} come from there",
-                where=facts.target,
+            yield Stop(
+                what=f"the rig does not reach {name} ({reach.detail or 'no answer'}), and {what} come from there",
                 hint="Give it a network, a proxy in /etc/environment, or a mirror in its own configuration "
-                "(/etc/apt/sources.list.d, /etc/pip.conf). Nothing was changed.",
+                "(/etc/apt/sources.list.d, /etc/pip.conf).",
                 reference="no-network",
             )
 

@@ -197,19 +197,6 @@ def test_a_wished_version() -> None:
         ),
         ({"uname": "Linux 6.8.0 aarch64\nrig\n"}, {}, "unsupported-architecture", "x86_64"),
         (
-            {"reach_apt": "apt no http curl: (6) Could not resolve host 000"},
-            {},
-            "no-network",
-            "proxy",
-        ),
-        (
-            {"df_bytes": "h\n/dev/sda1 ext4 4000000000 1 900000000 1% /\n"},
-            {},
-            "disk-full",
-            "0.9 GB free",
-        ),
-        ({"df_inodes": "h\n/dev/sda1 ext4 1000 1000 0 1% /\n"}, {}, "disk-full", "no free inode"),
-        (
             {"os_release": 'ID=ubuntu\nVERSION_ID="26.04"\n'},
             {},
             "impossible-plan",
@@ -226,6 +213,29 @@ def test_what_is_impossible_says_why_and_what_is_nearest(
     assert caught.value.reference == reference
     assert words in str(caught.value)
     assert caught.value.where == "rig"
+
+
+@pytest.mark.parametrize(
+    ("readings", "reference", "words"),
+    [
+        ({"reach_apt": "apt no http curl: (6) Could not resolve host 000"}, "no-network", "proxy"),
+        (
+            {"df_bytes": "h\n/dev/sda1 ext4 4000000000 1 900000000 1% /\n"},
+            "disk-full",
+            "0.9 GB free",
+        ),
+        ({"df_inodes": "h\n/dev/sda1 ext4 1000 1000 0 1% /\n"}, "disk-full", "no free inode"),
+    ],
+)
+def test_what_stops_work_stops_no_look(
+    readings: dict[str, str], reference: str, words: str
+) -> None:
+    made = plan(facts_of(**readings))
+    assert [stop.reference for stop in made.stops] == [reference]
+    refusal = made.refusal
+    assert refusal is not None
+    assert words in str(refusal)
+    assert refusal.where == "rig"
 
 
 def test_a_version_that_is_none_is_a_slip() -> None:

@@ -40,8 +40,27 @@ _SUBJECTS = (
     clock,
 )
 
+# What no check asks of a rig without an NVIDIA GPU, and what costs much there: the shell's own means find that out.
+_WITH_GPU = r"""
+for v in /sys/bus/pci/devices/*/vendor; do
+  [ -r "$v" ] && read -r x <"$v" && [ "$x" = 0x10de ] && gpu=1 && break
+done
+[ -n "${gpu:-}" ] || exit 0
+"""
+_FOR_GPUS = {
+    *(nodes.NAME, libraries.NAME, services.NAME, services.APT, toolkits.NAME),
+    *(user.ENVIRONMENT, pcie.NAME),
+}
+
+
+def _guarded(reading: Reading) -> Reading:
+    if reading.name not in _FOR_GPUS:
+        return reading
+    return msgspec.structs.replace(reading, command=_WITH_GPU + reading.command)
+
+
 READINGS: tuple[Reading, ...] = tuple(
-    reading for subject in _SUBJECTS for reading in subject.READINGS
+    _guarded(reading) for subject in _SUBJECTS for reading in subject.READINGS
 )
 MAY_FAIL: frozenset[str] = frozenset().union(*(subject.MAY_FAIL for subject in _SUBJECTS))
 """Readings whose failure is an ordinary answer: no such program, no such card."""

@@ -26,8 +26,11 @@ if [ -n "$call" ] && perl -e 1 2>/dev/null; then
     print "state=$s\nmaximum=$max\nestimate=$est\nstatus=$status\n"' "$call" 2>/dev/null || echo denied=yes
 fi
 if [ -d /run/systemd/system ]; then
-  for unit in systemd-timesyncd chrony chronyd ntp ntpd ntpsec openntpd; do
-    [ "$(systemctl is-active "$unit.service" 2>/dev/null)" != active ] || printf 'service %s\n' "$unit"
+  set -- systemd-timesyncd chrony chronyd ntp ntpd ntpsec openntpd
+  # One answer for each, in this order.
+  systemctl is-active "$@" 2>/dev/null | while read -r state; do
+    [ "$state" != active ] || printf 'service %s\n' "$1"
+    shift
   done
   [ -n "$call" ] || printf 'synchronised=%s\n' "$(timedatectl show -p NTPSynchronized --value 2>/dev/null)"
 fi

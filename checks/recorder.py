@@ -134,7 +134,9 @@ class Recorder:
 
     def _show(self, result: Result, trace: str = "") -> None:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and not self.worker:
+        # Half of the questions do not apply to a plain rig: their reasons are told together, at the end.
+        shown = result.status is not Status.SKIP or self.config.getoption("verbose") > 0
+        if shown and reporter is not None and not self.worker:
             many = len(self.config.stash[collect.RIGS]) > 1
             terminal.show(reporter, result, many=many, trace=trace)
 

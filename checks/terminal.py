@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from provision.report.words import page_of
+from provision.report.words import page_of, skipped_by_reason
 from provision.results import Result, Status, Verdict
 
 if TYPE_CHECKING:
@@ -87,6 +87,9 @@ def conclude(
     colour = "green" if verdict.accepted else "red"
     reporter.write_sep("-", f"{rig}: {verdict.value}", bold=True, **{colour: True})
     reporter.write_line(told)
+    for reason in skipped_by_reason(results):
+        line = f" {_SYMBOL[Status.SKIP]} {reason}"
+        reporter.write_line(_fitting(reporter, line), light=True)
     if verdict is Verdict.INCOMPLETE:
         reporter.write_line(
             "Something could not be measured, so nothing is concluded: see '?' above."

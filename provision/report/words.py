@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from provision.results import Status, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from provision.results import Result
 
 SYMBOLS = {
     Status.PASS: "✓",
@@ -37,6 +44,9 @@ TONES = {
 
 WORST_FIRST = (Status.FAIL, Status.ERROR, Status.WARN, Status.PASS, Status.SKIP)
 
+_NAMED = 3
+"""Checks that are named beside the reason that they share; of more, only the number is said."""
+
 CHAPTERS = ("hardware", "driver", "runtime", "performance", "training")
 """In the order in which they are run and shown."""
 
@@ -49,6 +59,19 @@ def counted(status: Status, count: int) -> str:
 def chapter(check: str) -> str:
     """The part of a check's name before the stroke."""
     return check.partition("/")[0]
+
+
+def skipped_by_reason(results: Iterable[Result]) -> list[str]:
+    """Why checks do not apply: a line per reason, the commonest first."""
+    reasons: dict[str, list[str]] = {}
+    for result in results:
+        if result.status is Status.SKIP:
+            reasons.setdefault(result.message.partition("\n")[0], []).append(result.check)
+    lines = []
+    for reason, checks in sorted(reasons.items(), key=lambda row: -len(row[1])):
+        which = ", ".join(checks) if len(checks) <= _NAMED else f"{len(checks)} checks"
+        lines.append(f"{reason}: {which}")
+    return lines
 
 
 def page_of(check: str) -> str:

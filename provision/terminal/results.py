@@ -11,7 +11,15 @@ from rich.text import Text
 
 from provision.report.figures import headline, is_synthetic
 from provision.report.text import duration
-from provision.report.words import CHAPTERS, TONES, WORST_FIRST, chapter, counted, page_of
+from provision.report.words import (
+    CHAPTERS,
+    TONES,
+    WORST_FIRST,
+    chapter,
+    counted,
+    page_of,
+    skipped_by_reason,
+)
 from provision.results import Status
 from provision.terminal.console import safe, symbol
 
@@ -27,11 +35,16 @@ _EXPLAINED = (Status.FAIL, Status.ERROR, Status.WARN)
 
 
 def show_results(console: Console, results: Iterable[Result]) -> None:
-    """Every check, by chapter."""
+    """Every check that applies, by chapter; then why the others do not."""
     every = list(results)
     order = {name: place for place, name in enumerate(CHAPTERS)}
     for result in sorted(every, key=lambda each: order.get(chapter(each.check), len(order))):
-        show_result(console, result)
+        if result.status is not Status.SKIP:
+            show_result(console, result)
+    for reason in skipped_by_reason(every):
+        console.print(
+            Text(f"{symbol(console, Status.SKIP)} ", style="skip").append_text(safe(reason))
+        )
 
 
 def show_result(console: Console, result: Result) -> None:

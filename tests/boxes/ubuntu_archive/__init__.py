@@ -18,10 +18,18 @@ Ubuntu's source is configured; NVIDIA's is not: the role does it, or ``rig.archi
 
 Real: apt, dpkg, dkms (Debian's script, without compilers), modinfo, depmod, GnuPG, systemd, the reboot, and the names,
 versions and dependencies of the packages as far as they are known. Simulated: the firmware, the PCI bus, /sys/module,
-``uname -r``, the modules' code, nvidia-smi, nvidia-persistenced, nvcc. Every such file says so.
+/proc/driver/nvidia, /dev/nvidia* (each is /dev/null), ``uname -r``, the modules' code, the libraries (they load, and
+hold nothing), nvidia-smi, nvidia-persistenced, nvcc. Every such file says so.
 """
 
-from ubuntu_archive.archive import Archive, Store
-from ubuntu_archive.rig import GTX_1060, H100, RTX_3090, T4, Gpu, UbuntuRig
+import sys
+from pathlib import Path
 
-__all__ = ["GTX_1060", "H100", "RTX_3090", "T4", "Archive", "Gpu", "Store", "UbuntuRig"]
+# The cards and what is said of them are those of the acceptance's tests, which pytest may not have collected.
+sys.path.append(str(Path(__file__).parents[2] / "checks"))
+
+from ubuntu_archive.archive import Archive, Store
+from ubuntu_archive.gpus import GTX_1060, H100, RTX_3090, T4, Card
+from ubuntu_archive.rig import UbuntuRig
+
+__all__ = ["GTX_1060", "H100", "RTX_3090", "T4", "Archive", "Card", "Store", "UbuntuRig"]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ubuntu_archive import kernel
-from ubuntu_archive.module import NAMES, elf, module
+from ubuntu_archive.library import library
+from ubuntu_archive.module import NAMES, module
 from ubuntu_archive.package import Package
 
 if TYPE_CHECKING:
@@ -126,21 +127,8 @@ def alone(package: Package, virtual: str) -> Package:
 def user_space(driver: Driver) -> Iterator[Package]:
     """Libraries, programs and firmware."""
     version = driver.version
-    object_file = elf({".comment": b"simulated\0"})
-    yield driver.part(
-        "libnvidia-compute",
-        files={
-            f"{LIBRARIES}/libcuda.so.{version}": object_file,
-            f"{LIBRARIES}/libnvidia-ml.so.{version}": object_file,
-        },
-        links={
-            f"{LIBRARIES}/libcuda.so.1": f"libcuda.so.{version}",
-            f"{LIBRARIES}/libnvidia-ml.so.1": f"libnvidia-ml.so.{version}",
-        },
-    )
-    yield driver.part(
-        "libnvidia-cfg1", files={f"{LIBRARIES}/libnvidia-cfg.so.{version}": object_file}
-    )
+    yield _libraries(driver, "libnvidia-compute", "libcuda", "libnvidia-ml")
+    yield _libraries(driver, "libnvidia-cfg1", "libnvidia-cfg")
     yield driver.part("libnvidia-decode", driver.exactly("libnvidia-compute@"))
     smi = (FILES / "nvidia-smi").read_bytes()
     yield driver.part(
@@ -158,6 +146,18 @@ def user_space(driver: Driver) -> Iterator[Package]:
         files={"/usr/lib/modprobe.d/nvidia-kernel-common.conf": options},
     )
     yield fabric_manager(driver)
+
+
+def _libraries(driver: Driver, package: str, *names: str) -> Package:
+    """A package of libraries, after which the dynamic linker's cache is made anew."""
+    return driver.part(
+        package,
+        files={
+            f"{LIBRARIES}/{name}.so.{driver.version}": library(f"{name}.so.1") for name in names
+        },
+        links={f"{LIBRARIES}/{name}.so.1": f"{name}.so.{driver.version}" for name in names},
+        scripts={"triggers": "activate-noawait ldconfig\n"},
+    )
 
 
 def fabric_manager(driver: Driver) -> Package:

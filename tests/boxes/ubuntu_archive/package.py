@@ -23,7 +23,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         fields: further control fields, e.g. ``{"Depends": "dkms"}``; empty ones are left out.
         files: absolute path → content; what begins with ``#!`` is executable.
         links: absolute path → where the symbolic link leads.
-        scripts: maintainer script → text.
+        scripts: maintainer script, or another control file as ``triggers`` → text.
     """
 
     name: str

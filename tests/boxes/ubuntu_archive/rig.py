@@ -8,19 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import yaml
 
 from provision.box import Box, Settings
 from ubuntu_archive import kernel, nvidia, ubuntu
 from ubuntu_archive.archive import HOSTS, Archive
 from ubuntu_archive.driver import FILES
+from ubuntu_archive.gpus import RTX_3090, address, answers, bus, listing
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
     from ubuntu_archive.archive import Store
+    from ubuntu_archive.gpus import Card
 
 _ETC = "/etc/simulated-gpu"
 _PROGRAMS = {
@@ -36,23 +37,6 @@ _ALLOWED = """Unattended-Upgrade::Allowed-Origins {
 """
 """As Ubuntu's package has it, but for its extended support; Debian's names Debian's archive."""
 LOOK = Path(__file__).parents[3] / "playbooks/roles/nvidia_driver/files/look.sh"
-_NVSWITCH = "0000:81:00.0 0x068000 0x22a3 0x10de 0x1796"
-"""An NVSwitch of an H100 board."""
-
-
-class Gpu(msgspec.Struct, frozen=True, kw_only=True):
-    """A pretended GPU; ``memory`` in MiB, ``gsp`` whether the open modules can drive it."""
-
-    device: str
-    name: str
-    memory: int
-    gsp: bool = True
-
-
-GTX_1060 = Gpu(device="1c03", name="NVIDIA GeForce GTX 1060 6GB", memory=6144, gsp=False)
-T4 = Gpu(device="1eb8", name="Tesla T4", memory=15360)
-RTX_3090 = Gpu(device="2204", name="NVIDIA GeForce RTX 3090", memory=24576)
-H100 = Gpu(device="2330", name="NVIDIA H100 80GB HBM3", memory=81559)
 
 
 class UbuntuRig:
@@ -74,7 +58,7 @@ class UbuntuRig:
         store: Store,
         name: str = "ubuntu",
         *,
-        gpus: tuple[Gpu, ...] = (RTX_3090, RTX_3090),
+        gpus: tuple[Card, ...] = (RTX_3090, RTX_3090),
         ubuntu: tuple[str, ...] = (*ubuntu.FIRST, *ubuntu.SECOND),
         nvidia: tuple[str, ...] = (*nvidia.FIRST, *nvidia.SECOND),
         secure_boot: bool | None = None,
@@ -175,7 +159,7 @@ class UbuntuRig:
 
     def hide(self, version: str, number: int = 0) -> None:
         """With loaded drivers of this pattern, a GPU is missing: an upgrade that makes the rig worse."""
-        self._write(f"{_ETC}/missing", f"{version} {_address(number)}\n")
+        self._write(f"{_ETC}/missing", f"{version} {address(number)}\n")
 
     def secure_boot(self, *, on: bool) -> None:
         """As the firmware says after the next boot."""
@@ -226,17 +210,11 @@ class UbuntuRig:
         hosts = self.box.path("/etc/hosts")
         hosts.write_text(f"{hosts.read_text()}{here} {' '.join(HOSTS)}\n")
 
-    def _pretend(self, gpus: tuple[Gpu, ...], *, secure_boot: bool | None, nvswitch: bool) -> None:
-        pci, seen = [], []
-        for number, gpu in enumerate(gpus):
-            address, sound = _address(number), _address(number)[:-1] + "1"
-            pci.append(f"{address} 0x030000 0x{gpu.device} 0x1458 0x3724")
-            pci.append(f"{sound} 0x040300 0x10f1 0x1458 0x3724")
-            gsp = "gsp" if gpu.gsp else "none"
-            seen.append(f"{address}|{gpu.device}|{gsp}|{gpu.memory}|{gpu.name}")
-        pci += [_NVSWITCH] if nvswitch else []
-        self._write(f"{_ETC}/pci", "".join(f"{line}\n" for line in pci))
-        self._write(f"{_ETC}/gpus", "".join(f"{line}\n" for line in seen))
+    def _pretend(self, gpus: tuple[Card, ...], *, secure_boot: bool | None, nvswitch: bool) -> None:
+        for name, lines in (("pci", bus(gpus, int(nvswitch))), ("gpus", listing(gpus))):
+            self._write(f"{_ETC}/{name}", "".join(f"{line}\n" for line in lines))
+        for place, text in answers(gpus, int(nvswitch)):
+            self._write(f"{_ETC}/answers/{place}", text)
         self._write(f"{_ETC}/first-kernel", f"{kernel.release()}\n")
         if secure_boot is not None:
             self.secure_boot(on=secure_boot)
@@ -246,10 +224,6 @@ class UbuntuRig:
         self.apt("update")
         self.apt("install", "linux-image-generic")
         self.shell("systemctl daemon-reload; systemctl enable --now simulated-boot 2>&1")
-
-
-def _address(number: int) -> str:
-    return f"0000:{number + 1:02x}:00.0"
 
 
 def _sources(url: str) -> str:

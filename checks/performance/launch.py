@@ -21,7 +21,7 @@ from typing import Any
 SENT: dict[str, Any] = globals().get("SENT", {})
 """Set by a line above this one."""
 
-_LOCK = "\0dlrig-performance"
+LOCK = "\0dlrig-performance"
 """An abstract address: held while its holder lives, by whomever, and nothing is left of it."""
 _UNMEASURED = 3
 
@@ -32,7 +32,7 @@ def alone(limit: float) -> socket.socket | None:
     end = time.monotonic() + limit
     while True:
         try:
-            lock.bind(_LOCK)
+            lock.bind(LOCK)
         except OSError:
             if time.monotonic() >= end:
                 return None

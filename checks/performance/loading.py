@@ -24,7 +24,7 @@ SHARED = ("monitor.py", "nvml.py", "program.py", "devices.py", "cuda.py", "host_
 INTERVAL = 0.1
 _START = 60.0
 """Seconds for the start: importing a framework from a slow disk."""
-_WAIT = 300.0
+WAIT = 300.0
 """Seconds to wait for another measurement on the same rig."""
 _MARGIN = 45.0
 """Seconds that monitor and connection have beyond the program's own limit: a sick card's first and last look."""
@@ -105,7 +105,7 @@ def _run(rig: Rig, load: Load, environment: EnvironmentPlan) -> Seen:
     done = rig.run(
         [f"{environment.path}/bin/python", "-I", "-"],
         stdin=_bundle(load, arguments, limit),
-        limit=_WAIT + limit + 2 * _MARGIN,
+        limit=WAIT + limit + 2 * _MARGIN,
     )
     if done.timed_out:
         return Seen(timed_out=True, limit=limit)
@@ -133,7 +133,7 @@ def _bundle(load: Load, arguments: list[str], limit: float) -> bytes:
         "arguments": arguments,
         "limit": limit + _MARGIN / 3,
         "interval": INTERVAL,
-        "wait": _WAIT,
+        "wait": WAIT,
     }
     launch = (_HERE / "launch.py").read_text(encoding="utf-8")
     # A future statement must stay the first one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from checks.performance import launch
+from checks.performance.loading import WAIT
 from checks.question import could_not_measure, question
 from checks.runtime.asking import require_present
 from checks.training import images
@@ -75,6 +78,19 @@ class Failure(msgspec.Struct):
     hint: str = ""
 
 
+# Under `pytest -n` a load of another check may run on the same rig: one after the other, or both measure the other.
+_ALONE = f"""
+import socket, sys, time
+LOCK = {launch.LOCK!r}
+{inspect.getsource(launch.alone)}
+lock = alone({WAIT})
+if lock is None:
+    print('{{"error": {{"what": "another measurement of dlrig ran on this machine for {WAIT:g} s"}}}}')
+    sys.exit(3)
+exec(compile(sys.stdin.buffer.read(), "cifar10_tensorflow.py", "exec"))
+"""
+
+
 @question(
     "Does the CIFAR-10 tutorial train, and how fast?",
     expected=f"loss {START} ± {TOLERANCE} at step 0, lower at the end; a throughput above 0",
@@ -107,16 +123,16 @@ def test_cifar10_smoke(
 
 
 def _train(rig: Rig, environment: EnvironmentPlan, measure: Measure, options: list[str]) -> Outcome:
-    argv = [f"{environment.path}/bin/python", "-I", "-", *options]
+    argv = [f"{environment.path}/bin/python", "-I", "-c", _ALONE, *options]
     argv += ["--device", environment.device, "--json", "--time-limit", str(LIMIT)]
     done = rig.run(
         argv,
         stdin=PROGRAM.read_bytes(),
-        limit=LIMIT + 60.0,
+        limit=WAIT + LIMIT + 60.0,
         on_line=lambda line: None if line.startswith("{") else measure.log([line]),
     )
     if done.timed_out:
-        could_not_measure(f"training did not end within {LIMIT + 60} s")
+        could_not_measure(f"training did not end within {WAIT + LIMIT + 60:g} s")
     if done.exit_code in _NOT_FOUND:
         could_not_measure(f"{argv[0]} does not start: see runtime/environment_present")
     lines = done.stdout.decode(errors="replace").strip().splitlines()

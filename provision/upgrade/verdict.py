@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from provision.report.comparison import CheckChange, Comparison, FigureChange
+    from provision.report.figures import Measured
 
 LEAST = 0.03
 """A figure must differ by more than this fraction, besides both runs' own spread: two runs of the same thing differ
@@ -22,6 +24,8 @@ by more than the samples within one do (clocks, temperature). dlrig's own choice
 
 _GOOD = {Status.PASS, Status.WARN}
 _BAD = {Status.FAIL, Status.ERROR, None}
+_ON_CPU = re.compile(r"\b\d+ cpu \(")
+"""How the training checks note where they ran: ``1 cpu (AMD EPYC)``."""
 _LOWER_IS_BETTER = {"s", "ms", "us", "µs", "°C", "W"}
 
 
@@ -132,6 +136,8 @@ def _weigh(change: FigureChange) -> tuple[Grade, str]:
     before, after, ratio = change.before, change.after, change.ratio
     if before is None or after is None or ratio is None:
         return Grade.SAME, change.obstacle
+    if _of_the_processor(after):
+        return Grade.SAME, "the processor's own: no driver changes it"
     higher = _higher_is_better(before.unit)
     if higher is None:
         return Grade.SAME, "neither way is better"
@@ -142,6 +148,11 @@ def _weigh(change: FigureChange) -> tuple[Grade, str]:
     moved = f"{percent(abs(ratio - 1))} {'more' if ratio > 1 else 'less'}"
     noise = percent(max(LEAST, before.spread + after.spread))
     return Grade.BETTER if (ratio > 1) == higher else Grade.WORSE, f"{moved}; noise {noise}"
+
+
+def _of_the_processor(figure: Measured) -> bool:
+    """Measured without a GPU: other programs move it, and a driver does not."""
+    return figure.check.startswith("performance/cpu_") or bool(_ON_CPU.search(figure.note))
 
 
 def _higher_is_better(unit: str) -> bool | None:

@@ -53,12 +53,12 @@ EXPECTED = [
     (
         "cpu_slower",
         CPU,
-        FAIL,
+        WARN,
         "float32 200 GFLOP/s, and 250 at the last acceptance (80%; spreads 2%",
     ),
-    ("cpu_slower", CPU_MEMORY, FAIL, "memory 20 GB/s, and 25 at the last acceptance"),
-    ("cpu_slower_disturbed", CPU, ERROR, "the host kept 30% of the processors' time"),
-    ("cpu_slower_disturbed", CPU_MEMORY, ERROR, "the host kept 30%"),
+    ("cpu_slower", CPU_MEMORY, WARN, "memory 20 GB/s, and 25 at the last acceptance"),
+    ("cpu_slower_disturbed", CPU, WARN, "the host kept 30% of the processors' time"),
+    ("cpu_slower_disturbed", CPU_MEMORY, WARN, "the host kept 30%"),
     ("cpu_wrong", CPU, FAIL, "float32 products are off by 0.9, and 0.001 is allowed"),
     ("cpu_wrong", CPU_MEMORY, FAIL, "3 places of the machine's memory changed"),
     ("no_baseline", PRODUCT, PASS, "TFLOP/s"),
@@ -236,7 +236,9 @@ def test_every_check_is_seen_passing_and_not_passing(ran: Ran) -> None:
     }
     assert {check for _, check, status, _ in EXPECTED if status == PASS} == checks
     assert {check for _, check, status, _ in EXPECTED if status in {FAIL, WARN}} == checks
-    assert {check for _, check, status, _ in EXPECTED if status == ERROR} >= checks - {KEPT, RATE}
+    assert {check for _, check, status, _ in EXPECTED if status == ERROR} >= checks - {
+        *(KEPT, RATE, CPU, CPU_MEMORY)
+    }
 
 
 def test_figures_name_the_hardware_and_what_measured_it(ran: Ran) -> None:

@@ -134,6 +134,16 @@ def test_figures_of_other_conditions_are_not_compared() -> None:
     assert judgement.figures[0].reason == "measured under other conditions"
 
 
+def test_the_processors_pace_undoes_no_driver() -> None:
+    note = "synthetic images, 1 cpu (AMD EPYC), reference mode"
+    judgement = judged(
+        with_figure("examples/s", 100.0, 100.0, note=note),
+        with_figure("examples/s", 50.0, 50.0, note=note),
+    )
+    assert judgement.grade is Grade.SAME
+    assert judgement.figures[0].reason == "the processor's own: no driver changes it"
+
+
 # The flow
 
 

@@ -1,6 +1,6 @@
 """NVIDIA's real driver packages of Debian on real boxes: installed, stopped, upgraded, cut off, rolled back.
 
-The first build of the kernel modules on each system is the real one, for the headers of Debian's kernel. It takes
+The first build of the kernel modules on each system is tried for real, with the headers of Debian's kernel. It takes
 minutes, so the builds after it, where another thing is in question, are replaced by one that makes empty modules with
 the right names, versions and licences (``QUICK``): DKMS, dpkg and apt do not see the difference.
 """
@@ -253,34 +253,23 @@ def test_a_power_cut_while_building_is_finished(rig: Box) -> None:
     is_installed(rig, OLD)
 
 
-@pytest.fixture(scope="module")
-def debian13(boxes_possible: None) -> Iterator[Box]:  # noqa: ARG001 - only says whether
-    """A Debian 13 box that the tests below change step by step."""
-    with Box.start("driver13", "debian-13", Settings(python=True)) as box:
-        debs.fill(box, "debian-13")
-        yield box
-        debs.collect(box, "debian-13")
-
-
-def test_debian_13_builds_its_driver(debian13: Box, playbook: Path) -> None:
-    wish = {"nvidia_driver_flavour": "proprietary", "nvidia_driver_version": TRIXIE}
-    play(debian13, playbook, **wish)
-    is_installed(debian13, TRIXIE)
-    assert record(debian13)["flavour"] == look(debian13)["module_flavour"] == "proprietary"
-    assert changes(play(debian13, playbook, **wish)) == 0
-
-
-def test_debian_13_gets_open_modules(debian13: Box, playbook: Path) -> None:
+def test_debian_13_gets_open_modules(
+    boxes_possible: None,  # noqa: ARG001 - only says whether
+    playbook: Path,
+) -> None:
     """Debian's kernels from 6.12.107 on refuse the real ones, so DKMS may really fail here; the way out works."""
     wish = {"nvidia_driver_flavour": "open", "nvidia_driver_version": TRIXIE}
-    ran = run(debian13, playbook, **wish)
-    if ran.returncode:
-        told = " ".join((ran.stdout + ran.stderr).split())
-        assert "DKMS could not build nvidia-current-open" in told
-        assert "make.log" in told
-        assert look(debian13)["class"] == "broken"
-        debian13.shell(QUICK)
-        play(debian13, playbook, **wish)
-    is_installed(debian13, TRIXIE)
-    assert record(debian13)["flavour"] == look(debian13)["module_flavour"] == "open"
-    assert changes(play(debian13, playbook, **wish)) == 0
+    with Box.start("driver13", "debian-13", Settings(python=True)) as box:
+        debs.fill(box, "debian-13")
+        ran = run(box, playbook, **wish)
+        if ran.returncode:
+            told = " ".join((ran.stdout + ran.stderr).split())
+            assert "DKMS could not build nvidia-current-open" in told
+            assert "make.log" in told
+            assert look(box)["class"] == "broken"
+            box.shell(QUICK)
+            play(box, playbook, **wish)
+        is_installed(box, TRIXIE)
+        assert record(box)["flavour"] == look(box)["module_flavour"] == "open"
+        assert changes(play(box, playbook, **wish)) == 0
+        debs.collect(box, "debian-13")

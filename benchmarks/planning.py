@@ -23,7 +23,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from provision.catalogue import Catalogue
+    from provision.catalogue.whole import Catalogue
     from provision.facts import Facts
     from provision.wishes import Wishes
 

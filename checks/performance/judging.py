@@ -92,6 +92,14 @@ def slower(rates: list[Rate]) -> list[str]:
     return found
 
 
+def hold(rates: list[Rate], figures: list[Figure], baseline: Acceptance | None, check: str) -> None:
+    """Fail where a card is too far below its like, or any below the last acceptance; see ``slower`` and ``lost``."""
+    __tracebackhide__ = True
+    assert not slower(rates), "; ".join(slower(rates))
+    worse = lost(rates, figures, baseline, check)
+    assert not worse, "; ".join(worse)
+
+
 def lost(
     rates: Iterable[Rate], figures: list[Figure], baseline: Acceptance | None, check: str
 ) -> list[str]:

@@ -41,6 +41,12 @@ def alone(limit: float) -> socket.socket | None:
             return lock
 
 
+def refused(limit: float) -> str:
+    """What to print where the wait was in vain."""
+    what = f"another measurement of dlrig ran on this machine for {limit:g} s"
+    return json.dumps({"error": {"what": what, "hint": "Try again when it has ended."}})
+
+
 def measure(folder: Path) -> int:
     """Run the program under the monitor."""
     for name, text in SENT["files"].items():
@@ -62,8 +68,7 @@ def main() -> int:
     """Measure, and leave nothing behind."""
     lock = alone(SENT["wait"])
     if lock is None:
-        what = f"another measurement of dlrig ran on this machine for {SENT['wait']:g} s"
-        print(json.dumps({"error": {"what": what, "hint": "Try again when it has ended."}}))  # noqa: T201 - its interface
+        print(refused(SENT["wait"]))  # noqa: T201 - its interface
         return _UNMEASURED
     with lock, tempfile.TemporaryDirectory(prefix="dlrig-performance-") as folder:
         return measure(Path(folder))

@@ -80,12 +80,13 @@ class Failure(msgspec.Struct):
 
 # Under `pytest -n` a load of another check may run on the same rig: one after the other, or both measure the other.
 _ALONE = f"""
-import socket, sys, time
+import json, socket, sys, time
 LOCK = {launch.LOCK!r}
 {inspect.getsource(launch.alone)}
+{inspect.getsource(launch.refused)}
 lock = alone({WAIT})
 if lock is None:
-    print('{{"error": {{"what": "another measurement of dlrig ran on this machine for {WAIT:g} s"}}}}')
+    print(refused({WAIT}))
     sys.exit(3)
 exec(compile(sys.stdin.buffer.read(), "cifar10_tensorflow.py", "exec"))
 """

@@ -10,6 +10,7 @@ import ctypes
 import importlib
 import importlib.util
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class Device:
         return ""
 
 
-class Framework:
+class Framework(ABC):
     """A framework that was imported."""
 
     name = ""
@@ -70,13 +71,13 @@ class Framework:
             self._made[shape, seed] = make()
         return self._made[shape, seed]
 
+    @abstractmethod
     def gpus(self) -> list[Device]:
         """Every GPU that it can use."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cpu(self) -> Device:
         """The CPU."""
-        raise NotImplementedError
 
     def devices(self, wanted: str) -> list[Device]:
         """Those that ``--device`` names.
@@ -89,47 +90,47 @@ class Framework:
         found = self.gpus()
         return [found[number] for number in chosen(len(found), wanted)]
 
+    @abstractmethod
     def normal(self, shape: tuple[int, ...], dtype: str, device: Device, seed: int) -> Array:
         """Standard normal numbers: the same on every device, as they are made on the CPU."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pattern(self, count: int, device: Device, seed: int) -> Array:
         """So many random whole numbers of the form ``bits``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tf32(self, *, on: bool) -> None:
         """Whether products of float32 may be rounded to TF32."""
-        raise NotImplementedError
 
+    @abstractmethod
     def matmul(self, left: Array, right: Array) -> Array:
         """A matrix product."""
-        raise NotImplementedError
 
+    @abstractmethod
     def xor(self, array: Array, key: int) -> Array:
         """A new array: every element by exclusive or with a number below 2³¹."""
-        raise NotImplementedError
 
+    @abstractmethod
     def differing(self, first: Array, second: Array) -> int:
         """How many elements differ; waits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait(self, array: Array) -> None:
         """Until it is computed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def part(self, array: Array, rows: int, columns: int) -> list[list[float]]:
         """The first rows and columns of a matrix, on the host."""
-        raise NotImplementedError
 
+    @abstractmethod
     def raw(self, array: Array) -> bytes:
         """Its bytes, on the host."""
-        raise NotImplementedError
 
+    @abstractmethod
     def convolve(
         self, images: Array, kernels: Array, upstream: Array
     ) -> tuple[Array, Array, Array]:
         """A convolution by kernels of 3 by 3 with SAME padding, NHWC and HWIO: its result, and both gradients."""
-        raise NotImplementedError
 
 
 class Torch(Framework):

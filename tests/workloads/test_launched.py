@@ -128,7 +128,7 @@ def test_a_connection_that_ends_takes_the_load_with_it(
 def test_two_measurements_do_not_run_at_once(
     jax_python: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "_WAIT", 1.0)
+    monkeypatch.setattr(loading, "WAIT", 1.0)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
         lock.bind("\0dlrig-performance")
         seen = send(jax_python)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from plain_ansible import changes
 from ubuntu_archive import T4, UbuntuRig, ubuntu
-from ubuntu_archive.plays import play
+from ubuntu_archive.plays import TAGS, play
 from ubuntu_archive.states import record, works
 
 if TYPE_CHECKING:
@@ -125,3 +125,18 @@ def test_the_flavour_changes_there_and_back(rig: UbuntuRig) -> None:
     play(rig, **rig.variables("ubuntu", 580, "open"))
     rig.reboot()
     works(rig, NEW, "open")
+
+
+def test_a_half_unpacked_package_of_a_version_that_is_gone_is_replaced(rig: UbuntuRig) -> None:
+    """As a power cut leaves it; apt refuses everything until that package is removed by force."""
+    rig.archive.withdraw_ubuntu(NEW)
+    rig.apt("update")
+    stanza = "/^Package: nvidia-utils-580-server$/,/^$/"
+    torn = "Status: hold reinstreq half-installed"
+    rig.shell(f"sed -i '{stanza}s/^Status: .*/{torn}/' /var/lib/dpkg/status")
+    said = rig.shell("apt-get check", check=False)
+    assert "needs to be reinstalled, but I can't find an archive" in said.stdout + said.stderr
+    play(rig, tags=("base", *TAGS), **rig.variables("ubuntu", 595))
+    assert rig.shell("dpkg --audit").stdout == ""
+    rig.reboot()
+    works(rig, LATER, "open")

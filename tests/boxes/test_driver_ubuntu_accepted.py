@@ -90,8 +90,7 @@ def test_a_fabric_without_its_manager_is_found(
     play(rig, tags=(*TAGS, "fabric_manager"), **rig.variables("ubuntu", 580))
     rig.reboot()
     found = Checked(rig, tmp_path)
-    # The role hold does not hold the fabric manager, and the acceptance says so.
-    assert found.wrong.keys() <= {"driver/driver_held"}
+    assert found.wrong == {}
     passed = found.of("pass")
     assert passed["driver/fabric_manager"] == f"active, enabled, {rig.loaded}, with 1 NVSwitches"
     assert passed["hardware/nvlink_up"] == "18 links (GPU 0)"

@@ -9,13 +9,16 @@ library, numpy and TensorFlow 2, sent over SSH; it leaves nothing behind:
 Step 0 holds the start-up and comes before the N steps of `--steps N`. Exit codes: 0 measured; 2 wrong usage
 or data; 3 could not measure. README.md lists the fields of the result.
 """
-# Setup, Options, Data, Model, Training, Report: read from top to bottom.
+# Setup, Options, Data, Training, Model, Trainer, Backend, Series, Report: read from top to bottom.
+# What needs no framework is the same text in all cifar10 programs; tools/same_sections.py keeps it so.
 
 from __future__ import annotations
 
+import abc
 import argparse
 import contextlib
 import dataclasses
+import errno
 import functools
 import hashlib
 import importlib
@@ -26,6 +29,7 @@ import math
 import os
 import pickle
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -46,8 +50,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
+FRAMEWORK = "tensorflow"
+
 # ---------------------------------------------------------------- Setup
 
+# >>> same in all cifar10 programs: SETUP
 STARTED = time.monotonic()
 USAGE, UNMEASURED = 2, 3
 
@@ -84,21 +91,47 @@ LAYERS = (
 _FORWARD = [math.prod(layer.shape) * layer.pixels for layer in LAYERS]
 FLOP_PER_EXAMPLE = 2 * (3 * sum(_FORWARD) - _FORWARD[0])
 
+
 Array = Any  # numpy.ndarray: which parameters it takes depends on numpy's version
-Tensor = Any  # TensorFlow is imported only after options and data are known to be good
+Tensor = Any  # the framework is imported only after options and data are known to be good
+
+HINTS = {
+    "usage": "Run it with --help for the options.",
+    "no-data": "Give another --data, or --data synthetic.",
+    "no-time": "Give a longer --time-limit, a smaller --window, or --data synthetic.",
+    "not-a-number": "The arithmetic is wrong: try --device cpu, another driver, or a memory test.",
+    "out-of-memory": "Take a smaller --batch; nvidia-smi shows which programs hold a card's memory.",
+    "device-lost": "See the kernel's log for Xid messages, and nvidia-smi, on the rig.",
+    "disk-full": "Make room on the disk that is written to.",
+    "interrupted": "Run it again.",
+    "failed": "See the kernel's log and nvidia-smi on the rig.",
+}
 
 
 class WorkloadError(Exception):
-    """Ends the program with one sentence, a hint and an exit code."""
+    """Ends the program with one sentence, a hint, its kind, and the exit code that goes with the kind."""
 
-    def __init__(self, what: str, hint: str, code: int = USAGE) -> None:
+    def __init__(self, what: str, hint: str = "", kind: str = "usage") -> None:
         super().__init__(what)
-        self.what, self.hint, self.code = what, hint, code
+        self.what, self.hint, self.kind = what, hint or HINTS[kind], kind
+        self.code = USAGE if kind in {"usage", "no-data"} else UNMEASURED
 
+
+def _left(options: Options) -> float:
+    return options.time_limit - (time.monotonic() - STARTED)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__
+
+
+# <<< SETUP
 
 # -------------------------------------------------------------- Options
 
 
+# >>> same in all cifar10 programs: OPTIONS
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What the command line asked for; times are in seconds."""
@@ -121,7 +154,7 @@ class Options:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:  # noqa: ANN401 - as the parent, it does not return
-        raise WorkloadError(f"Wrong usage: {message}", "Run it with --help for the options.")
+        raise WorkloadError(f"Wrong usage: {message}")
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -132,8 +165,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
     """
     default = Options()
     parser = _Parser(
-        prog="cifar10_tensorflow.py",
-        description="Train TensorFlow's CIFAR-10 tutorial model; measure examples per second.",
+        prog=f"cifar10_{FRAMEWORK}.py",
+        description="Train the CIFAR-10 tutorial model; measure examples per second.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
@@ -170,11 +203,14 @@ def _check(options: Options) -> None:
     )
     for holds, message in rules:
         if not holds:
-            raise WorkloadError(f"Wrong usage: {message}", "Run it with --help for the options.")
+            raise WorkloadError(f"Wrong usage: {message}")
 
+
+# <<< OPTIONS
 
 # ----------------------------------------------------------------- Data
 
+# >>> same in all cifar10 programs: DATA
 ARCHIVE = "cifar-10-python.tar.gz"
 # https://www.cs.toronto.edu/~kriz/cifar.html: MD5 of each archive, and its folder
 ARCHIVES = {
@@ -237,9 +273,10 @@ def load(options: Options) -> Images:
         raise WorkloadError(
             f"{len(images.train)} training images are fewer than one batch of {options.batch}",
             "Give more images, or a smaller --batch.",
+            "no-data",
         )
     if options.evaluate and not len(images.test):
-        raise WorkloadError("The data holds no test images", "Leave --evaluate out.")
+        raise WorkloadError("The data holds no test images", "Leave --evaluate out.", "no-data")
     return images
 
 
@@ -256,6 +293,7 @@ def from_path(path: Path) -> Images:
             f"{path} cannot be read as CIFAR-10: {_first_line(error)}",
             f"Give {ARCHIVE}, the binary archive, a folder unpacked from either, or an .npz with "
             "x_train and y_train; or --data synthetic.",
+            "no-data",
         ) from error
 
 
@@ -355,8 +393,7 @@ def _automatic(options: Options) -> Images:
     except BROKEN as error:
         reasons.append(f"the download from {options.mirror} failed: {_first_line(error)}")
         return synthetic(options.seed, "; ".join(reasons))
-    _keep(content, cached)
-    return images
+    return images._replace(note=images.note + _keep(content, cached))
 
 
 def download(url: str, limit: float) -> bytes:
@@ -383,18 +420,21 @@ def download(url: str, limit: float) -> bytes:
     return answer[0]
 
 
-def _keep(content: bytes, cached: Path) -> None:
+def _keep(content: bytes, cached: Path) -> str:
     # Only where a cache folder was made for it: this program creates none.
     if not os.access(cached.parent, os.W_OK):
-        return
+        return ""
     handle, name = tempfile.mkstemp(dir=cached.parent, prefix=f".{ARCHIVE}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
         Path(name).chmod(0o644)
         Path(name).replace(cached)
-    except OSError:
+    except OSError as error:
+        return f"; not kept in {cached.parent}: {error.strerror}"
+    finally:
         Path(name).unlink(missing_ok=True)
+    return ""
 
 
 def synthetic(seed: int, note: str, train: int = 10_000, test: int = 2_000) -> Images:
@@ -435,8 +475,110 @@ def synthetic(seed: int, note: str, train: int = 10_000, test: int = 2_000) -> I
     )
 
 
-# ---------------------------------------------------------------- Model
+# <<< DATA
 
+# ------------------------------------------------------------- Training
+
+
+# >>> same in all cifar10 programs: TRAINING
+class Window(NamedTuple):
+    """Steps between two lines: the last one's number and loss, how many, how many seconds, and when."""
+
+    step: int
+    loss: float
+    steps: int
+    seconds: float
+    end: float = math.nan
+    """Unix time."""
+    processors: ProcessorTimes | None = None
+    """At its end."""
+
+
+def initial_weights(seed: int) -> list[Array]:
+    """Kernel, bias, kernel, bias … of the five layers, float32, the same in all frameworks.
+
+    Kernels are (height, width, in, out) or (in, out); a value beyond two deviations is drawn again.
+    """
+    random, weights = np.random.default_rng(seed), []
+    for layer in LAYERS:
+        values = random.standard_normal(layer.shape)
+        while (far := np.abs(values) > 2).any():  # noqa: PLR2004 - as TensorFlow's truncated normal
+            values[far] = random.standard_normal(far.sum())
+        weights.append((layer.deviation * values).astype(np.float32))
+        weights.append(np.full(layer.shape[-1], layer.bias, np.float32))
+    return weights
+
+
+def schedule(step: int) -> tuple[Array, Array]:
+    """Learning rate of a step, and the decay of the parameters' moving average after it."""
+    rate = LEARNING_RATE * RATE_DECAY ** (step // STEPS_PER_DECAY)
+    return np.float32(rate), np.float32(min(PARAMETER_AVERAGE, (1 + step) / (10 + step)))
+
+
+def index_batches(count: int, batch: int, seed: int) -> Iterator[tuple[Array, Array]]:
+    """(indices, seed) for each step without end: every epoch in a new order, partial batches dropped."""
+    random = np.random.default_rng(seed)
+    for epoch in itertools.count():
+        order = random.permutation(count).astype(np.int32)
+        for start in range(0, count - batch + 1, batch):
+            yield order[start : start + batch], np.array([epoch, start], np.int32) + seed
+
+
+class Training(abc.ABC):
+    """Order and bookkeeping of the training, as in every framework; `feed` gives a batch per tower and step."""
+
+    def __init__(self, batch: int, towers: Sequence[Any], feed: Iterator[Any]) -> None:
+        self.batch, self.towers, self.feed = batch, towers, feed
+        self.loss_average: Any = 0.0
+        self.steps_done = 0
+        self.issued: list[float] = []
+        """Seconds until each step's call returned, which need not be until it was done."""
+
+    @abc.abstractmethod
+    def step(self, batches: Sequence[Any], rate: Array, decay: Array, *, ready: bool) -> Any:  # noqa: ANN401 - a tensor
+        """Start a step on what `feed` gave, or on what `inputs` gave (ready); the first tower's loss."""
+
+    @abc.abstractmethod
+    def inputs(self) -> list[Any]:
+        """The next batch of each tower, distorted, on its device; it need not have arrived."""
+
+    @abc.abstractmethod
+    def wait(self, batches: Sequence[Any]) -> None:
+        """Until what `inputs` gave has arrived."""
+
+    def run(self, first: int, count: int) -> float:
+        """Train `count` steps from number `first`; the last one's loss, when all of them are done."""
+        loss = math.nan
+        for number in range(first, first + count):
+            batches = [next(self.feed) for _ in self.towers]
+            start = time.perf_counter()
+            loss = self.step(batches, *schedule(number), ready=False)
+            self.issued.append(time.perf_counter() - start)
+        self.steps_done = first + count - 1
+        return float(loss)
+
+    def average_loss(self) -> float:
+        """Moving average of the losses, freed of its start at zero."""
+        return float(self.loss_average) / (1 - LOSS_AVERAGE ** (self.steps_done + 1))
+
+    def input_alone(self, count: int) -> None:
+        """Make the input of `count` steps, and nothing else."""
+        batches: list[Any] = []
+        for _ in range(count):
+            batches = self.inputs()
+        self.wait(batches)
+
+    def step_alone(self, batches: Sequence[Any], count: int) -> None:
+        """`count` steps on the same ready batches; at a rate of 0, so that no weight changes."""
+        loss = math.nan
+        for _ in range(count):
+            loss = self.step(batches, np.float32(0), np.float32(1), ready=True)
+        float(loss)
+
+
+# <<< TRAINING
+
+# ---------------------------------------------------------------- Model
 
 NOISE = "All log messages before absl|oneDNN custom operations are on"
 
@@ -478,17 +620,8 @@ def load_tensorflow(device: str) -> ModuleType:
         raise WorkloadError(
             f"TensorFlow does not start in {sys.executable}: {_first_line(error)}",
             "Run this with the Python of an environment that has TensorFlow.",
-            UNMEASURED,
+            "no-framework",
         ) from error
-
-
-def initial_weights(tf: ModuleType, seed: int) -> list[Tensor]:
-    """Kernel, bias, kernel, bias … of the five layers, the same for the same seed."""
-    weights = []
-    for index, layer in enumerate(LAYERS):
-        draw = tf.random.stateless_truncated_normal(layer.shape, (seed, index))
-        weights += [draw * layer.deviation, tf.fill(layer.shape[-1:], layer.bias)]
-    return weights
 
 
 def banded_normalise(tf: ModuleType, features: Tensor) -> Tensor:
@@ -557,7 +690,7 @@ def total_loss(
     return tf.reduce_mean(entropy) + WEIGHT_DECAY * tf.add_n([tf.nn.l2_loss(w) for w in decayed])
 
 
-# ------------------------------------------------------------- Training
+# -------------------------------------------------------------- Trainer
 
 
 class Tower(NamedTuple):
@@ -566,46 +699,6 @@ class Tower(NamedTuple):
     device: str
     weights: list[Tensor]
     inputs: Callable[..., tuple[Tensor, Tensor]]
-
-
-class Window(NamedTuple):
-    """Steps between two lines: the last one's number and loss, how many, how many seconds."""
-
-    step: int
-    loss: float
-    steps: int
-    seconds: float
-
-
-def select_devices(tf: ModuleType, wanted: str) -> tuple[list[str], str]:
-    """Names of the devices to train on, and the model of the hardware.
-
-    Raises:
-        WorkloadError: a GPU is asked for and TensorFlow sees none.
-    """
-    if wanted == "cpu":
-        return ["/CPU:0"], cpu_name()
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        raise WorkloadError(
-            "TensorFlow sees no GPU",
-            "See whether nvidia-smi lists it, and whether this environment's TensorFlow is built for CUDA.",
-            UNMEASURED,
-        )
-    gpus = gpus if wanted == "all" else gpus[:1]
-    tf.config.set_visible_devices(gpus, "GPU")
-    details = tf.config.experimental.get_device_details(gpus[0])
-    return [f"/GPU:{i}" for i in range(len(gpus))], details.get("device_name", "unknown GPU")
-
-
-def cpu_name() -> str:
-    """The processor's model, as the kernel names it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        text = ""
-    names = (line.split(":", 1)[1].strip() for line in text.splitlines() if "model name" in line)
-    return next(names, platform.processor() or platform.machine())
 
 
 def tutorial_batches(tf: ModuleType, images: Images, options: Options) -> Iterator[Any]:
@@ -629,15 +722,6 @@ def tutorial_batches(tf: ModuleType, images: Images, options: Options) -> Iterat
     settings = tf.data.Options()
     settings.autotune.enabled = False  # its optimiser can hold the end of the input up for 20 s
     return iter(source.with_options(settings))
-
-
-def index_batches(count: int, batch: int, seed: int) -> Iterator[tuple[Array, Array]]:
-    """(indices, seed) for each step without end: every epoch in a new order, partial batches dropped."""
-    random = np.random.default_rng(seed)
-    for epoch in itertools.count():
-        order = random.permutation(count).astype(np.int32)
-        for start in range(0, count - batch + 1, batch):
-            yield order[start : start + batch], np.array([epoch, start], np.int32) + seed
 
 
 def distort_batch(
@@ -676,42 +760,56 @@ def resident_inputs(
     return inputs
 
 
-def schedule(step: int) -> tuple[Array, Array]:
-    """Learning rate of a step, and the decay of the parameters' moving average after it."""
-    rate = LEARNING_RATE * RATE_DECAY ** (step // STEPS_PER_DECAY)
-    return np.float32(rate), np.float32(min(PARAMETER_AVERAGE, (1 + step) / (10 + step)))
-
-
-class Trainer:
+class Trainer(Training):
     """The training state: a tower per device, moving averages, and what feeds them."""
 
     def __init__(
         self, tf: ModuleType, devices: Sequence[str], images: Images, options: Options
     ) -> None:
-        self.tf, self.batch, self.fast = tf, options.batch, options.mode == "limit"
-        start = initial_weights(tf, options.seed)
-        self.towers = []
+        self.tf, self.fast = tf, options.mode == "limit"
+        start, towers = initial_weights(options.seed), []
         for device in devices:
             with tf.device(device):
                 weights = [tf.Variable(value) for value in start]
                 resident = resident_inputs(tf, images, options.dtype) if self.fast else None
-            self.towers.append(Tower(device, weights, resident or (lambda *fed: fed)))
-        with tf.device(devices[0]):
-            self.averages = [tf.Variable(value) for value in start]
-            self.loss_average = tf.Variable(0.0)
-        self.feed = (
+            towers.append(Tower(device, weights, resident or (lambda *fed: fed)))
+        feed = (
             index_batches(len(images.train), options.batch, options.seed)
             if self.fast
             else tutorial_batches(tf, images, options)
         )
-        self.step = tf.function(self._step, autograph=False)
-        self.steps_done = 0
+        super().__init__(options.batch, towers, feed)
+        with tf.device(devices[0]):
+            self.averages = [tf.Variable(value) for value in start]
+            self.loss_average = tf.Variable(0.0)
+        self._make = [tf.function(tower.inputs, autograph=False) for tower in towers]
+        self._steps = [
+            tf.function(functools.partial(self._step, ready=ready), autograph=False)
+            for ready in (False, True)
+        ]
 
-    def _step(self, batches: Sequence[Any], rate: Tensor, decay: Tensor) -> Tensor:
+    def step(self, batches: Sequence[Any], rate: Array, decay: Array, *, ready: bool) -> Tensor:
+        """As the parent says."""
+        return self._steps[ready](batches, rate, decay)
+
+    def inputs(self) -> list[Any]:
+        """As the parent says."""
+        made = []
+        for tower, make in zip(self.towers, self._make):  # noqa: B905 - Python 3.9 has no strict
+            with self.tf.device(tower.device):
+                made.append([self.tf.identity(part) for part in make(*next(self.feed))])
+        return made
+
+    def wait(self, batches: Sequence[Any]) -> None:
+        """As the parent says."""
+        for images, _ in batches:
+            float(images[0, 0, 0, 0])
+
+    def _step(self, batches: Sequence[Any], rate: Tensor, decay: Tensor, *, ready: bool) -> Tensor:
         tf, losses, gradients = self.tf, [], []
-        for tower, batch in zip(self.towers, batches):  # noqa: B905 - Python 3.9 has no strict
+        for tower, batch in zip(self.towers, batches):  # noqa: B905 - as above
             with tf.device(tower.device):
-                images, labels = tower.inputs(*batch)
+                images, labels = batch if ready else tower.inputs(*batch)
                 with tf.GradientTape() as tape:
                     loss = total_loss(tf, tower.weights, images, labels, fast=self.fast)
                 losses.append(loss)
@@ -729,23 +827,10 @@ class Trainer:
             self.loss_average.assign_sub((1 - LOSS_AVERAGE) * (self.loss_average - losses[0]))
         return losses[0]
 
-    def run(self, first: int, count: int) -> float:
-        """Train `count` steps from number `first`; the last one's loss, when all of them are done."""
-        loss = None
-        for number in range(first, first + count):
-            batches = [next(self.feed) for _ in self.towers]
-            loss = self.step(batches, *schedule(number))
-        self.steps_done = first + count - 1
-        return float(loss.numpy()) if loss is not None else math.nan
-
-    def average_loss(self) -> float:
-        """Moving average of the losses, freed of its start at zero."""
-        bias = 1 - LOSS_AVERAGE ** (self.steps_done + 1)
-        return float(self.loss_average.numpy()) / bias
-
-    def accuracy(self, images: Images, weights: Sequence[Tensor]) -> float:
+    def accuracy(self, images: Images, *, averaged: bool) -> float:
         """Share of the test images, centrally cropped, whose class scores highest."""
         tf, edge, right = self.tf, (SIDE - CROP) // 2, 0
+        weights = self.averages if averaged else self.towers[0].weights
         score = tf.function(lambda batch: logits(tf, weights, batch, fast=False), autograph=False)
         for start in range(0, len(images.test), 500):
             batch = images.test[start : start + 500, edge : edge + CROP, edge : edge + CROP]
@@ -755,23 +840,143 @@ class Trainer:
         return right / len(images.test)
 
 
-def matmul_gflops(tf: ModuleType, device: str, dtype: str, budget: float = 0.4) -> float:
-    """Median rate of a square matrix product on `device`, in GFLOP/s; takes about `budget` seconds."""
-    size = 2048 if "CPU" in device else 8192
-    with tf.device(device):
-        factor = tf.cast(tf.random.stateless_normal((size, size), (1, 2)), dtype)
-        product = tf.function(lambda: tf.matmul(factor, factor)[0, 0], autograph=False)
-        product().numpy()
-        times: list[float] = []
-        while len(times) < 3 or (sum(times) < budget and len(times) < 1000):  # noqa: PLR2004 - a median
-            start = time.perf_counter()
-            product().numpy()
-            times.append(time.perf_counter() - start)
-    return 2 * size**3 / statistics.median(times) / 1e9
+# -------------------------------------------------------------- Backend
 
 
-def train(trainer: Trainer, options: Options, tag: str) -> Iterator[Window]:
+def select_devices(tf: ModuleType, wanted: str) -> tuple[list[str], str]:
+    """Names of the devices to train on, and the model of the hardware.
+
+    Raises:
+        WorkloadError: a GPU is asked for and TensorFlow sees none.
+    """
+    if wanted == "cpu":
+        return ["/CPU:0"], cpu_name()
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        raise WorkloadError(
+            "TensorFlow sees no GPU",
+            "See whether nvidia-smi lists it, and whether this environment's TensorFlow is built for CUDA.",
+            "no-device",
+        )
+    gpus = gpus if wanted == "all" else gpus[:1]
+    tf.config.set_visible_devices(gpus, "GPU")
+    details = tf.config.experimental.get_device_details(gpus[0])
+    return [f"/GPU:{i}" for i in range(len(gpus))], details.get("device_name", "unknown GPU")
+
+
+class Backend:
+    """TensorFlow on the devices asked for, and what they can do at best.
+
+    Raises:
+        WorkloadError: it does not start, or sees no such device.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options, self.tf = options, load_tensorflow(options.device)
+        self.devices, self.name = select_devices(self.tf, options.device)
+        self.version: str = self.tf.__version__
+        enabled = self.tf.config.experimental.tensor_float_32_execution_enabled
+        self.tf32 = options.device != "cpu" and bool(enabled())
+
+    def trainer(self, images: Images) -> Trainer:
+        """The model at its start."""
+        if self.options.device != "cpu":  # the product before took some
+            self.tf.config.experimental.reset_memory_stats("GPU:0")
+        return Trainer(self.tf, self.devices, images, self.options)
+
+    def matmul_gflops(self) -> float:
+        """Median rate of a square matrix product on the first device, in GFLOP/s."""
+        tf, size = self.tf, 2048 if self.options.device == "cpu" else 8192
+        with tf.device(self.devices[0]):
+            factor = tf.random.stateless_normal((size, size), (1, 2))
+            factor = tf.cast(factor, self.options.dtype)
+            product = tf.function(lambda: tf.matmul(factor, factor)[0, 0], autograph=False)
+            seconds = median_seconds(lambda: float(product()), 0.4)
+        return 2 * size**3 / seconds / 1e9
+
+    def memory_gbps(self) -> float:
+        """Median rate of adding one large array to another in the first device's memory, in GB/s."""
+        tf, rounds = self.tf, 1 if self.options.device == "cpu" else 10
+        with tf.device(self.devices[0]):
+            total, added = tf.Variable(tf.zeros(MEMORY_FLOATS)), tf.ones(MEMORY_FLOATS)
+
+            def add() -> None:
+                for _ in range(rounds):
+                    tf.raw_ops.ResourceApplyGradientDescent(
+                        var=total.handle, alpha=np.float32(-1), delta=added
+                    )
+                float(total.sparse_read([0])[0])
+
+            return MEMORY_BYTES * rounds / median_seconds(add, 0.3) / 1e9
+
+    def peak_memory(self) -> int | None:
+        """Bytes taken on the first device at most; TensorFlow counts none on a CPU."""
+        if self.options.device == "cpu":
+            return None
+        return int(self.tf.config.experimental.get_memory_info("GPU:0")["peak"])
+
+
+# --------------------------------------------------------------- Series
+
+# >>> same in all cifar10 programs: SERIES
+MEMORY_FLOATS = 2**26
+MEMORY_BYTES = 3 * 4 * MEMORY_FLOATS  # two arrays read, one written
+ALONE = 0.2  # seconds that a window of the input alone, or of the step alone, takes
+UNSTEADY, OTHERS, STOLEN = 1.25, 0.10, 0.05
+
+
+class ProcessorTimes(NamedTuple):
+    """Seconds of all logical processors since the start, busy or not; and of this process."""
+
+    total: float
+    busy: float
+    stolen: float
+    own: float
+
+    @classmethod
+    def now(cls) -> ProcessorTimes | None:
+        """What the kernel counts; None where it does not say."""
+        try:
+            line = Path("/proc/stat").read_text(encoding="utf-8").splitlines()[0]
+        except OSError:
+            return None
+        ticks = [int(word) / os.sysconf("SC_CLK_TCK") for word in line.split()[1:9]]
+        _, _, _, idle, waiting, _, _, stolen = ticks
+        busy = sum(ticks) - idle - waiting - stolen
+        return cls(sum(ticks), busy, stolen, time.process_time())
+
+
+def median_seconds(work: Callable[[], Any], budget: float) -> float:
+    """Median time of `work()` over `budget` seconds, and three times at least, after a first."""
+    work()
+    times: list[float] = []
+    while len(times) < 3 or (sum(times) < budget and len(times) < 1000):  # noqa: PLR2004 - a median
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def alone(work: Callable[[int], None], step: float, budget: float, left: float) -> float | None:
+    """Steps per second of `work(count)`; None where the time left is too short.
+
+    Args:
+        work: one part of so many steps; it returns when they are done.
+        step: seconds that a whole step takes.
+        budget: seconds to measure.
+        left: seconds until the program must end.
+    """
+    count = max(1, round(ALONE / step))
+    if left < max(1.0, 10 * count * step):
+        return None
+    work(2)
+    return count / median_seconds(lambda: work(count), min(budget, left / 3))
+
+
+def train(trainer: Training, options: Options, tag: str, tested: int = 0) -> Iterator[Window]:
     """Step 0, then whole windows, each printed as it ends; stops early where the time would run out.
+
+    `tested` images are to be scored afterwards, which takes less time than to train on them.
 
     Raises:
         WorkloadError: the loss is no number any more.
@@ -779,25 +984,21 @@ def train(trainer: Trainer, options: Options, tag: str) -> Iterator[Window]:
     first, longest = 0, 0.0
     while first <= options.steps:
         count = min(options.window, options.steps - first + 1) if first else 1
-        if first and _left(options) < 1.2 * longest + 2:  # 2 s: the product's rate, and the report
+        after = 2 + min(5.0, options.time_limit / 10)  # what is measured alone, and the report
+        after += tested * longest / (options.window * options.batch)
+        if first and _left(options) < 1.2 * longest + after:
             return
         start = time.perf_counter()
         loss = trainer.run(first, count)
-        window = Window(first + count - 1, loss, count, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        window = Window(first + count - 1, loss, count, seconds, time.time(), ProcessorTimes.now())
         if not math.isfinite(loss):
-            raise WorkloadError(
-                f"The loss is {loss} at step {window.step}",
-                "The arithmetic is wrong: try --device cpu, another driver, or a memory test.",
-                UNMEASURED,
-            )
+            raise WorkloadError(f"The loss is {loss} at step {window.step}", kind="not-a-number")
         if count == options.window or not first:
             print(log_line(window, trainer.batch, len(trainer.towers), tag), flush=True)
             yield window
         longest = max(longest, window.seconds) if first else 0.0
         first += count
-
-
-# --------------------------------------------------------------- Report
 
 
 def log_line(
@@ -823,63 +1024,156 @@ def throughput(rated: Sequence[float]) -> float:
         WorkloadError: nothing is left.
     """
     if len(rated) < 2:  # noqa: PLR2004 - the first is dropped
-        raise WorkloadError(
-            f"The time limit left {len(rated)} windows, of which the first does not count",
-            "Give a longer --time-limit, a smaller --window, or --data synthetic.",
-            UNMEASURED,
-        )
+        what = f"The time limit left {len(rated)} windows, of which the first does not count"
+        raise WorkloadError(what, kind="no-time")
     return round(statistics.median(rated[1:]), 1)
 
 
+def spread(rated: Sequence[float]) -> float | None:
+    """Half the distance from the 10th to the 90th percentile over the median, without the first window."""
+    if len(rated) < 4:  # noqa: PLR2004 - percentiles of one or two say nothing
+        return None
+    low, middle, high = np.percentile(rated[1:], (10, 50, 90))
+    return round(float((high - low) / 2 / middle), 4)
+
+
+def drift(rated: Sequence[float]) -> float | None:
+    """How much faster the last quarter of the counted windows is than their first; -0.1: a tenth slower."""
+    quarter = len(rated[1:]) // 4
+    if quarter < 2:  # noqa: PLR2004 - eight windows that count
+        return None
+    return round(
+        statistics.median(rated[-quarter:]) / statistics.median(rated[1 : 1 + quarter]) - 1, 4
+    )
+
+
+def disturbances(windows: Sequence[Window], before: float, after: float) -> str:
+    """Why the figures may be wrong: other programs, the host, or the clock; empty where nothing shows."""
+    found = []
+    if max(before, after) > UNSTEADY * min(before, after):
+        found.append(f"the matrix product went from {before:.0f} to {after:.0f} GFLOP/s")
+    first, last = windows[0].processors, windows[-1].processors
+    if first and last and last.total > first.total:
+        total, busy, stolen, own = (b - a for a, b in zip(first, last))  # noqa: B905 - Python 3.9
+        if busy - own > OTHERS * total:
+            found.append(f"other programs took {(busy - own) / total:.0%} of the processors")
+        if stolen > STOLEN * total:
+            found.append(f"the host kept {stolen / total:.0%} of the processors' time")
+    return "; ".join(found)
+
+
+def mbyte_per_example(dtype: str, batch: int) -> float:
+    """Least traffic to the device's memory that training needs, in MB per example.
+
+    The rule: only products touch memory; bias, ReLU, pooling, normalisation and distortion are done on the
+    way. Each of a layer's passes (forward, gradient by weights, gradient by inputs but for the first layer)
+    reads or writes the layer's inputs and outputs once. Weights, float32, once per step: read forward and
+    backward, gradient written; gradient, weight and its average read; weight and average written.
+    """
+    passed = [(layer.shape[-2] + layer.shape[-1]) * layer.pixels for layer in LAYERS]
+    moved = (2 if dtype == "bfloat16" else 4) * (3 * sum(passed) - passed[0])
+    return (moved + 4 * 8 * sum(math.prod(layer.shape) for layer in LAYERS) / batch) / 1e6
+
+
+# <<< SERIES
+
+# --------------------------------------------------------------- Report
+
+
+# >>> same in all cifar10 programs: REPORT
 def measure(options: Options) -> dict[str, Any]:
     """Load, train and report; see README.md for the fields."""
     images = load(options)
-    tf = load_tensorflow(options.device)
-    devices, name = select_devices(tf, options.device)
-    before = matmul_gflops(tf, devices[0], options.dtype)
-    trainer = Trainer(tf, devices, images, options)
+    backend = Backend(options)
+    before = backend.matmul_gflops()
+    trainer = backend.trainer(images)
     startup = time.monotonic() - STARTED
-    windows = list(train(trainer, options, images.tag))
-    trainer.feed = iter(())  # ends the input threads, which would slow the product
-    after = matmul_gflops(tf, devices[0], options.dtype)
-    rated = rates(windows, options.batch * len(devices))
-    speed = throughput(rated)
+    windows = list(train(trainer, options, images.tag, len(images.test) * options.evaluate))
+    result = _described(options, backend, images) | _trained(windows, trainer, options)
+    step, peak = statistics.median(w.seconds / w.steps for w in windows[1:]), backend.peak_memory()
+    fed = alone(trainer.input_alone, step, 1.0, _left(options))
+    ready = trainer.inputs()
+    trainer.feed = iter(())  # ends the input threads, which would slow what follows
+    after = backend.matmul_gflops()
+    memory = backend.memory_gbps()
+    if options.evaluate:
+        result["accuracy"] = round(trainer.accuracy(images, averaged=True), 4)
+        result["accuracy_raw"] = round(trainer.accuracy(images, averaged=False), 4)
+    bare = alone(functools.partial(trainer.step_alone, ready), step, 2.0, _left(options))
+    together, speed = options.batch * len(backend.devices), result["examples_per_sec"]
     # The higher of the two: whatever else ran on the machine can only have made one too low.
-    ceiling = max(before, after) * 1e9 / FLOP_PER_EXAMPLE * len(devices)
+    products = max(before, after) * 1e9 * len(backend.devices)
+    traffic = mbyte_per_example(options.dtype, options.batch)
+    return {
+        **result,
+        "compute_examples_per_sec": bare and round(bare * together, 1),
+        "input_examples_per_sec": fed and round(fed * together, 1),
+        "mflop_per_example": round(FLOP_PER_EXAMPLE / 1e6, 1),
+        "matmul_gflops_before": round(before, 1),
+        "matmul_gflops_after": round(after, 1),
+        "fraction_of_matmul": round(speed * FLOP_PER_EXAMPLE / products, 4),
+        "mbyte_per_example": round(traffic, 3),
+        "memory_gbps": round(memory, 1),
+        "fraction_of_memory": round(speed * traffic / 1e3 / (memory * len(backend.devices)), 4),
+        "peak_memory": peak,
+        "disturbed": disturbances(windows, before, after),
+        "startup_seconds": round(startup, 3),
+        "seconds": round(time.monotonic() - STARTED, 3),
+    }
+
+
+def _described(options: Options, backend: Backend, images: Images) -> dict[str, Any]:
+    return {
+        "data": images.name,
+        "data_note": images.note,
+        "device": options.device,
+        "device_name": backend.name,
+        "devices": len(backend.devices),
+        "mode": options.mode,
+        "batch": options.batch,
+        "seed": options.seed,
+        "framework": FRAMEWORK,
+        "version": backend.version,
+        "python": platform.python_version(),
+        "dtype": options.dtype,
+        "tf32": backend.tf32,
+        "processors": len(os.sched_getaffinity(0)),
+    }
+
+
+def _trained(windows: Sequence[Window], trainer: Training, options: Options) -> dict[str, Any]:
+    rated = rates(windows, options.batch * len(trainer.towers))
+    speed = throughput(rated)
+    start, end = windows[1].processors, windows[-1].processors
+    own = (end.own - start.own) / (windows[-1].step - windows[1].step) if start and end else None
     done = trainer.steps_done == options.steps
-    result = {
+    return {
         "examples_per_sec": speed,
+        "unit": "examples/s",
         "windows": rated,
         "window_steps": options.window,
+        "window_ends": [round(window.end, 3) for window in windows[1:]],
+        "step0_end": round(windows[0].end, 3),
+        "spread": spread(rated),
+        "drift": drift(rated),
         "losses": {str(window.step): round(window.loss, 4) for window in windows},
         "loss_average": round(trainer.average_loss(), 4),
         "steps": trainer.steps_done,
         "stopped_by": "steps" if done else "time limit",
-        "data": images.name,
-        "data_note": images.note,
-        "device": options.device,
-        "device_name": name,
-        "devices": len(devices),
-        "mode": options.mode,
-        "batch": options.batch,
-        "seed": options.seed,
-        "framework": "tensorflow",
-        "version": tf.__version__,
-        "python": platform.python_version(),
-        "dtype": options.dtype,
-        "tf32": options.device != "cpu"
-        and bool(tf.config.experimental.tensor_float_32_execution_enabled()),
-        "mflop_per_example": round(FLOP_PER_EXAMPLE / 1e6, 1),
-        "matmul_gflops_before": round(before, 1),
-        "matmul_gflops_after": round(after, 1),
-        "fraction_of_matmul": round(speed / ceiling, 4),
-        "startup_seconds": round(startup, 3),
+        "issue_seconds": round(statistics.median(trainer.issued[1 + options.window :]), 6),
+        "cpu_seconds_per_step": own and round(own, 6),
         "first_step_seconds": round(windows[0].seconds, 3),
     }
-    if options.evaluate:
-        result["accuracy"] = round(trainer.accuracy(images, trainer.averages), 4)
-        result["accuracy_raw"] = round(trainer.accuracy(images, trainer.towers[0].weights), 4)
-    return {**result, "seconds": round(time.monotonic() - STARTED, 3)}
+
+
+def cpu_name() -> str:
+    """The processor's model, as the kernel names it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    names = (line.split(":", 1)[1].strip() for line in text.splitlines() if "model name" in line)
+    return next(names, platform.processor() or platform.machine())
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -899,16 +1193,72 @@ def summary(result: dict[str, Any]) -> str:
     ]
     if "accuracy" in result:
         lines.append(f"accuracy on {result['data']} test images: {result['accuracy']:.2%}")
+    if result.get("disturbed"):
+        lines.append(f"disturbed: {result['disturbed']}")
     return "\n".join(lines)
 
 
-def _left(options: Options) -> float:
-    return options.time_limit - (time.monotonic() - STARTED)
+INTERRUPTED = threading.Event()
+SIGNS = (  # the first kind with a word that the failure's text holds
+    ("out-of-memory", ("out of memory", "resource_exhausted", "resourceexhausted", "memoryerror")),
+    ("failed", ("no kernel image",)),  # the framework has no code for this card, which lives
+    (
+        "device-lost",
+        ("launch failure", "illegal memory access", "cuda error", "cuda_error", "is lost"),
+    ),
+)
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
+def failure_of(error: BaseException) -> WorkloadError:
+    """Any failure as one sentence, of the kind that its text tells: frameworks have no type for most."""
+    if INTERRUPTED.is_set() or isinstance(error, KeyboardInterrupt):
+        return WorkloadError("Interrupted", kind="interrupted")
+    if isinstance(error, WorkloadError):
+        return error
+    text, kind = f"{type(error).__name__}: {error}".lower(), "failed"
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        kind = "disk-full"
+    else:
+        found = (name for name, words in SIGNS if any(word in text for word in words))
+        kind = next(found, kind)
+    return WorkloadError(f"The run failed: {type(error).__name__}: {_first_line(error)}", kind=kind)
+
+
+def _told(failure: WorkloadError, *, as_json: bool) -> str:
+    about = {"what": failure.what, "hint": failure.hint, "kind": failure.kind}
+    return json.dumps({"error": about}) if as_json else f"{failure.what}\n{failure.hint}"
+
+
+def _give_up(failure: WorkloadError, as_json: bool) -> None:  # noqa: FBT001 - a Timer passes by position
+    # Straight to the descriptor: the main thread may hold print's lock for good.
+    os.write(1 if as_json else 2, f"{_told(failure, as_json=as_json)}\n".encode())
+    os._exit(failure.code)
+
+
+def _interrupt(*_: object) -> None:
+    INTERRUPTED.set()
+    raise KeyboardInterrupt
+
+
+def _await_signal(reading: int, as_json: bool) -> None:  # noqa: FBT001 - as above
+    os.read(reading, 1)
+    time.sleep(5)  # the main thread hears of no signal while a device keeps it
+    _give_up(WorkloadError("Interrupted", kind="interrupted"), as_json)
+
+
+@contextlib.contextmanager
+def _limited(options: Options) -> Iterator[None]:
+    """Ends the program at its time limit whatever a device does."""
+    what = f"Not done within its time limit of {options.time_limit:g} s: a device does not answer, or is very slow"
+    failure = WorkloadError(what, kind="no-time")
+    left = max(0.1, min(_left(options), threading.TIMEOUT_MAX))
+    watchdog = threading.Timer(left, _give_up, (failure, options.json))
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -916,23 +1266,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         options = parse_options(given)
-        result = measure(options)
-    except WorkloadError as error:
-        failure = error
-    except KeyboardInterrupt:
-        failure = WorkloadError("Interrupted", "Run it again.", UNMEASURED)
-    except Exception as error:  # noqa: BLE001 - TensorFlow's own failures: out of memory, a lost GPU
-        what = f"The run failed: {type(error).__name__}: {_first_line(error)}"
-        failure = WorkloadError(what, "See the kernel's log and nvidia-smi on the rig.", UNMEASURED)
-    else:
+        with _limited(options):
+            result = measure(options)
         print(json.dumps(result) if options.json else summary(result), flush=True)
-        return 0
-    if "--json" in given:
-        print(json.dumps({"error": {"what": failure.what, "hint": failure.hint}}), flush=True)
-    else:
-        print(f"{failure.what}\n{failure.hint}", file=sys.stderr)
-    return failure.code
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - and the framework's: a lost GPU
+        failure = failure_of(error)
+        said = _told(failure, as_json="--json" in given)
+        try:
+            print(said, file=sys.stdout if "--json" in given else sys.stderr, flush=True)
+        except OSError:  # where results go takes no more: to standard error
+            os.dup2(2, 1)
+            print(said, flush=True)
+        return failure.code
+    return 0
 
 
 if __name__ == "__main__":
+    READING, WRITING = os.pipe()
+    os.set_blocking(WRITING, False)
+    signal.set_wakeup_fd(WRITING)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    waiting = (READING, "--json" in sys.argv)
+    threading.Thread(target=_await_signal, args=waiting, daemon=True).start()
     sys.exit(main())
+# <<< REPORT

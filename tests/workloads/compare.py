@@ -5,19 +5,14 @@ Runs under the Python of an environment with TensorFlow; takes the workload's pa
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
-from typing import Any
 
 import numpy as np
+from comparing import digest, distance, load
 
 BATCH = 128
-spec = importlib.util.spec_from_file_location("workload", sys.argv[1])
-assert spec is not None
-assert spec.loader is not None
-workload = sys.modules["workload"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(workload)
+workload = load(sys.argv[1])
 tf = workload.load_tensorflow("cpu")
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -26,28 +21,25 @@ RANDOM = np.random.default_rng(7)
 IMAGES = workload.synthetic(0, "", 2 * BATCH, 100)
 
 
-def distance(first: Any, second: Any) -> float:  # noqa: ANN401 - TensorFlow has no types here
-    """Norm of the difference over the norm of the first."""
-    one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    return float(np.linalg.norm(one - two) / np.linalg.norm(one))
-
-
 def forms() -> dict[str, float]:
     """Loss and gradients of the reference form against the fast form."""
-    weights = [tf.Variable(value) for value in workload.initial_weights(tf, 3)]
+    weights = [tf.Variable(value) for value in workload.initial_weights(3)]
     pixels = tf.cast(IMAGES.train[:BATCH, 4:28, 4:28], tf.float32)
     pixels = tf.image.per_image_standardization(pixels)
     losses, gradients = [], []
-    for fast in (False, True):
+    for fast, dtype in ((False, "float32"), (True, "float32"), (True, "bfloat16")):
+        inputs = tf.cast(pixels, dtype)
         with tf.GradientTape() as tape:
-            loss = workload.total_loss(tf, weights, pixels, IMAGES.train_labels[:BATCH], fast=fast)
+            loss = workload.total_loss(tf, weights, inputs, IMAGES.train_labels[:BATCH], fast=fast)
         losses.append(float(loss))
         gradients.append(tape.gradient(loss, weights))
-    pairs = zip(*gradients, strict=True)
+    plain, rewritten, rounded = gradients
     return {
         "initial_loss": losses[0],
         "loss": abs(losses[0] - losses[1]),
-        "gradients": max(distance(one, two) for one, two in pairs),
+        "gradients": max(distance(a, b) for a, b in zip(plain, rewritten, strict=True)),
+        "bfloat16_loss": abs(losses[0] - losses[2]),
+        "bfloat16_gradients": max(distance(a, b) for a, b in zip(plain, rounded, strict=True)),
     }
 
 
@@ -86,7 +78,7 @@ def towers() -> dict[str, float]:
         trainer.run(0, 1)
         results.append(trainer.towers)
     (one, two), (alone,) = results
-    start = workload.initial_weights(tf, 0)
+    start = workload.initial_weights(0)
     moved = [now - before for now, before in zip(alone.weights, start, strict=True)]
     both = [now - before for now, before in zip(one.weights, start, strict=True)]
     copies = zip(one.weights, two.weights, strict=True)
@@ -98,4 +90,12 @@ def towers() -> dict[str, float]:
     }
 
 
-sys.stdout.write(json.dumps({"forms": forms(), "distortion": distortion(), "towers": towers()}))
+def started() -> dict[str, str]:
+    """The weights and their averages of a trainer that has not trained, as one digest each."""
+    trainer = workload.Trainer(tf, ["/CPU:0"], IMAGES, workload.Options(mode="limit", seed=5))
+    kept = {"weights": trainer.towers[0].weights, "averages": trainer.averages}
+    return {name: digest([one.numpy() for one in tensors]) for name, tensors in kept.items()}
+
+
+found = {"forms": forms(), "distortion": distortion(), "towers": towers(), "started": started()}
+sys.stdout.write(json.dumps(found))

@@ -24,6 +24,12 @@ def jax_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def torch_python() -> Path:
+    """The interpreter of an environment that has PyTorch, with its CUDA libraries; the CPU is used."""
+    return made("torch")
+
+
+@pytest.fixture(scope="session")
 def nvidia_libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for LD_LIBRARY_PATH, with libraries that answer as NVIDIA's driver does."""
     folder = tmp_path_factory.mktemp("nvidia")

@@ -9,8 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-REQUIREMENTS = {"tensorflow": "tensorflow-cpu==2.21.0", "jax": "jax==0.10.2"}
-"""Built for the CPU. PyTorch has no such wheel on PyPI: with its CUDA libraries it takes 5 GB, and is tried by hand."""
+REQUIREMENTS = {
+    "tensorflow": "tensorflow-cpu==2.21.0",
+    "jax": "jax==0.10.2",
+    "torch": "torch==2.13.0 numpy==2.4.6",
+}
+"""Built for the CPU, but for PyTorch, whose only wheel on PyPI needs its CUDA libraries to be imported at all."""
+LEFT_OUT = {"torch": "triton"}
+"""A dependency that is needed on a GPU only."""
 WORKLOADS = Path(__file__).parents[2] / "checks" / "workloads"
 
 
@@ -29,11 +35,12 @@ def made(framework: str) -> Path:
     # Workers of one run, and runs side by side, share it.
     with (environment.parent / f"{framework}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _make(environment, python, done, REQUIREMENTS[framework])
+        _make(environment, python, done, framework)
     return python
 
 
-def _make(environment: Path, python: Path, done: Path, requirement: str) -> None:
+def _make(environment: Path, python: Path, done: Path, framework: str) -> None:
+    requirement = REQUIREMENTS[framework]
     if done.is_file() and done.read_text(encoding="utf-8") == requirement:
         return
     beside = Path(sys.executable).with_name("uv")
@@ -45,6 +52,9 @@ def _make(environment: Path, python: Path, done: Path, requirement: str) -> None
     if uv:
         create = [uv, "venv", "--clear", "--python", sys.executable]
         install = [uv, "pip", "install", "--python", str(python)]
-    for command in ([*create, str(environment)], [*install, "--quiet", requirement]):
-        subprocess.run(command, check=True, timeout=900)
+        install += ["--excludes", "/dev/stdin"] if framework in LEFT_OUT else []
+    for command in ([*create, str(environment)], [*install, "--quiet", *requirement.split()]):
+        subprocess.run(
+            command, check=True, timeout=900, input=LEFT_OUT.get(framework, ""), text=True
+        )
     done.write_text(requirement, encoding="utf-8")

@@ -1,13 +1,15 @@
-"""The workload as it is sent to a rig: on standard input, with one object at the end."""
+"""The workloads as they are sent to a rig: on standard input, with one object at the end."""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cpu_environments import WORKLOADS, made
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,16 +36,20 @@ def send(
     )
 
 
-@pytest.mark.parametrize(
-    "form", ["reference float32", "limit float32", "limit bfloat16"], ids=lambda form: form
-)
-def test_a_run_measures_and_the_loss_falls(
-    form: str, tensorflow_python: Path, workload_path: Path, tmp_path: Path
-) -> None:
-    mode, dtype = form.split()
-    asked = ("--mode", mode, "--dtype", dtype, "--data", "synthetic", "--evaluate")
+FORMS = [
+    *("tensorflow reference float32", "tensorflow limit float32", "tensorflow limit bfloat16"),
+    *("torch reference float32", "torch limit bfloat16"),
+]
 
-    done = send(tensorflow_python, workload_path, tmp_path, "--steps", "60", *asked)
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form)
+def test_a_run_measures_and_the_loss_falls(form: str, tmp_path: Path) -> None:
+    framework, mode, dtype = form.split()
+    asked = ("--mode", mode, "--dtype", dtype, "--data", "synthetic", "--evaluate")
+    workload = WORKLOADS / f"cifar10_{framework}.py"
+    before = time.time()
+
+    done = send(made(framework), workload, tmp_path, "--steps", "60", *asked)
 
     assert (done.returncode, done.stderr) == (0, "")
     *lines, last = done.stdout.splitlines()
@@ -61,6 +67,28 @@ def test_a_run_measures_and_the_loss_falls(
     assert 0 < result["fraction_of_matmul"] < 1.5
     assert result["accuracy_raw"] > 0.15
     assert not list(tmp_path.iterdir())
+    assert_measured_whole(result, before, time.time())
+
+
+def assert_measured_whole(result: dict[str, Any], before: float, after: float) -> None:
+    """What is said beside the rate is there, and what must fit together does."""
+    ends = [before, result["step0_end"], *result["window_ends"], after]
+    assert ends == sorted(ends)
+    assert len(result["window_ends"]) == len(result["windows"])
+    for window, start, end in zip(result["windows"], ends[1:-1], ends[2:], strict=False):
+        assert end - start == pytest.approx(10 * 128 / window, rel=0.2, abs=0.05)
+    assert result["spread"] >= 0
+    assert result["drift"] is None
+    assert result["unit"] == "examples/s"
+    assert 0 < result["issue_seconds"] <= 1.5 * 128 / min(result["windows"])
+    used = result["cpu_seconds_per_step"] / (128 / result["examples_per_sec"])
+    assert 0 < used <= 1.5 * result["processors"]
+    assert result["input_examples_per_sec"] > result["examples_per_sec"]
+    assert result["compute_examples_per_sec"] > 0.2 * result["examples_per_sec"]
+    assert 0 < result["fraction_of_memory"] < 1.5
+    assert result["memory_gbps"] > 0.1
+    assert isinstance(result["disturbed"], str)
+    assert result["peak_memory"] is None
 
 
 def test_a_time_limit_ends_the_run_at_a_window_before_it(
@@ -86,15 +114,3 @@ def test_a_time_limit_without_room_for_two_windows_is_could_not_measure(
 
     assert done.returncode == 3
     assert "time limit" in json.loads(done.stdout.splitlines()[-1])["error"]["what"]
-
-
-def test_without_a_gpu_the_gpu_could_not_be_measured(
-    tensorflow_python: Path, workload_path: Path, tmp_path: Path
-) -> None:
-    # TensorFlow built for the CPU sees no GPU even where there is one.
-    done = send(
-        tensorflow_python, workload_path, tmp_path, "--device", "gpu", "--data", "synthetic"
-    )
-
-    assert done.returncode == 3
-    assert json.loads(done.stdout.splitlines()[-1])["error"]["what"] == "TensorFlow sees no GPU"

@@ -89,7 +89,7 @@ def test_a_program_that_hangs_is_ended_and_nothing_stays(
     text = f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(300)\n"
     sleeping(tmp_path_factory.mktemp("hang"), text, monkeypatch)
     monkeypatch.setattr(loading, "_START", 1.0)
-    monkeypatch.setattr(loading, "_MARGIN", 6.0)
+    monkeypatch.setattr(loading, "MARGIN", 6.0)
     seen = send(
         jax_python, LOAD.__class__(program=LOAD.program, device="cpu", each=1.0, check=LOAD.check)
     )
@@ -107,7 +107,7 @@ def test_a_connection_that_ends_takes_the_load_with_it(
     mark = tmp_path_factory.mktemp("mark") / "pid"
     text = f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(300)\n"
     sleeping(tmp_path_factory.mktemp("cut"), text, monkeypatch)
-    source = loading._bundle(LOAD, [], 100.0)
+    source = loading.bundle(LOAD.program, [], 100.0)
     process = subprocess.Popen(
         [jax_python, "-I", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import statistics
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +12,8 @@ import msgspec
 from provision.report.text import percent, quantity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from provision.results import Acceptance, Figure, Result
 
 SYNTHETIC = "synthetic"
@@ -18,7 +22,19 @@ SYNTHETIC = "synthetic"
 COURSE = "loss"
 """A figure that is a course, not a quantity: its median over a run means nothing by itself."""
 
-_THROUGHPUT = "throughput"
+THROUGHPUT = "throughput"
+
+_DISTURBED = re.compile(r"(?<!\bnot )\bdisturbed\b|\bnot steady\b", re.IGNORECASE)
+"""Words in a note: other work, or heat, had its part in the figure."""
+
+_MONITORED = re.compile(r"cpu_utilisation|gpu\d{1,4}_(?:utilisation|temperature|power|clock)")
+"""What was sampled while a training ran."""
+
+
+_DRIFT_NEEDS = 8
+
+_GREATEST = 1e18
+"""Beyond any rate, heat or power there is."""
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +63,19 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         """Whether its data were generated."""
         return is_synthetic(self.note)
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether other work had its part in it."""
+        return is_disturbed(self.note)
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """The 10th and the 90th percentile of the samples."""
+        if len(self.samples) == 1:
+            return self.samples[0], self.samples[0]
+        deciles = statistics.quantiles(self.samples, n=10, method="inclusive")
+        return deciles[0], deciles[-1]
+
     def __str__(self) -> str:
         """``327.8 examples/s (±2 %, 12 samples) [synthetic]``."""
         spread = f" (±{percent(self.spread)}, {len(self.samples)} samples)"
@@ -54,12 +83,36 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
             quantity(self.median, self.unit)
             + (spread if len(self.samples) > 1 else "")
             + (f" [{SYNTHETIC}]" if self.synthetic else "")
+            + (" [disturbed]" if self.disturbed else "")
         )
 
 
 def is_synthetic(note: str) -> bool:
     """Whether a figure's note says that its data were generated."""
     return SYNTHETIC in note.lower()
+
+
+def is_disturbed(note: str) -> bool:
+    """Whether a figure's note says that other work had its part in it."""
+    return _DISTURBED.search(note) is not None
+
+
+def is_course(name: str) -> bool:
+    """Whether a figure is a course over time, which is drawn, and not compared: a loss, or what the monitor saw."""
+    return name == COURSE or _MONITORED.fullmatch(name) is not None
+
+
+def drift(samples: Sequence[float]) -> float | None:
+    """Median of the last quarter over that of the first, minus 1; None with fewer than 8 samples."""
+    quarter = len(samples) // 4
+    if len(samples) < _DRIFT_NEEDS or not (first := statistics.median(samples[:quarter])):
+        return None
+    return statistics.median(samples[-quarter:]) / first - 1
+
+
+def drawable(values: Iterable[float]) -> bool:
+    """Whether sums and products of the values stay finite: a rig may say anything."""
+    return all(abs(value) < _GREATEST for value in values)
 
 
 def finite(acceptance: Acceptance) -> Acceptance:
@@ -116,5 +169,5 @@ def measure(result: Result, figure: Figure) -> Measured:
 
 def headline(acceptance: Acceptance) -> Measured | None:
     """The highest throughput that was measured; None where none was."""
-    found = [each for each in measured(acceptance) if each.name == _THROUGHPUT]
+    found = [each for each in measured(acceptance) if each.name == THROUGHPUT]
     return max(found, key=lambda each: each.median, default=None)

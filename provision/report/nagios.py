@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from provision.report.figures import COURSE, Measured, headline, measured
+from provision.report.figures import Measured, headline, is_course, measured
 from provision.report.text import count_of, line
 from provision.results import Acceptance, Status, Verdict
 
@@ -53,7 +53,7 @@ def render(acceptance: Acceptance) -> Line:
     data = (
         *(f"{status.value}={counts[status]}" for status in Status),
         f"duration={acceptance.seconds:.1f}s",
-        *(_datum(each) for each in measured(acceptance) if each.name != COURSE),
+        *(_datum(each) for each in measured(acceptance) if not is_course(each.name)),
     )
     # The bar divides text from data, so it may stand nowhere else.
     text = line(", ".join(said), 1500).replace("|", "/")

@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
-from provision.report.figures import COURSE, Measured, measured
+from provision.report.figures import Measured, is_course, measured
 from provision.report.text import line
 from provision.results import Status
 
@@ -132,7 +132,7 @@ def _figures(page: _Page, acceptance: Acceptance) -> None:
 
 def _quantities(figures: Iterable[Measured]) -> Iterator[Measured]:
     # The median of a course means nothing by itself.
-    return (figure for figure in figures if figure.name != COURSE)
+    return (figure for figure in figures if not is_course(figure.name))
 
 
 def _unit(unit: str) -> tuple[str, float]:

@@ -57,9 +57,17 @@ def quantity(value: float, unit: str) -> str:
     return f"{number(value)} {unit}".rstrip()
 
 
-def percent(fraction: float) -> str:
+def percent(fraction: float, digits: int = 2) -> str:
     """``0.023`` as ``2.3 %``; two digits suffice for a spread."""
-    return f"{fraction * 100:.2g} %" if abs(fraction) < 1 else f"{fraction * 100:,.0f} %"
+    # What would be rounded to 100 is not less than it.
+    small = abs(fraction * 100) < 100 - 0.5 / 10 ** (digits - 2)
+    return f"{fraction * 100:.{digits}g} %" if small else f"{fraction * 100:,.0f} %"
+
+
+def signed(fraction: float) -> str:
+    """``-0.317`` as ``-31.7 %``, ``+0.1 %``, ``0 %``."""
+    # What is rounded to nothing has no sign.
+    return f"{round(fraction, 3) + 0.0:+.1%}".replace("+0.0%", "0%").replace("%", " %")
 
 
 def size(count: int | None) -> str:

@@ -11,16 +11,23 @@ from provision import decode
 from provision.facts import Facts
 from provision.facts.environments import Environment
 from provision.plan import EnvironmentPlan, Plan
-from provision.report import plots
-from provision.report.figures import COURSE, Measured, finite, headline, is_synthetic, measured
-from provision.report.text import number, percent, tail
+from provision.report.drawn import Run, drawn
+from provision.report.figures import (
+    Measured,
+    finite,
+    headline,
+    is_course,
+    is_disturbed,
+    is_synthetic,
+    measured,
+)
+from provision.report.text import tail
+from provision.report.training_view import TrainingView, views
 from provision.report.words import CHAPTERS, WORST_FIRST, chapter
 from provision.results import Acceptance, Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from provision.results import Figure
 
 _LOG_LINES = 400
 
@@ -35,21 +42,7 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
     log: tuple[str, ...]
     log_left_out: int
     synthetic: bool
-
-
-class Plot(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure drawn; ``svg`` holds nothing that came from a rig."""
-
-    check: str
-    title: str
-    unit: str
-    summary: str
-    note: str
-    synthetic: bool
-    reference: str
-    svg: str
-    at_unit: str
-    values: tuple[tuple[str, str], ...]
+    disturbed: bool
 
 
 class EnvironmentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,14 +69,16 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     acceptance: Acceptance
     counts: tuple[tuple[Status, int], ...]
     headline: Measured | None
+    trainings: tuple[TrainingView, ...]
     synthetic: bool
+    disturbed: bool
     facts: Facts | None
     plan: Plan | None
     environments: tuple[EnvironmentView, ...]
     chapters: dict[str, tuple[CheckView, ...]]
     attention: tuple[CheckView, ...]
     waived: tuple[CheckView, ...]
-    plots: tuple[Plot, ...]
+    runs: tuple[Run, ...]
     figures: tuple[Measured, ...]
 
 
@@ -100,7 +95,9 @@ def page(acceptance: Acceptance) -> Page:
         counts=tuple((status, counts[status]) for status in WORST_FIRST if counts[status]),
         waived=tuple(check for check in checks if check.result.waived),
         headline=headline(kept),
+        trainings=views(kept),
         synthetic=any(figure.synthetic for figure in figures),
+        disturbed=any(figure.disturbed for figure in figures),
         facts=facts,
         plan=plan,
         environments=_environments(facts, plan),
@@ -111,8 +108,8 @@ def page(acceptance: Acceptance) -> Page:
             for check in checks
             if check.result.standing is status
         ),
-        plots=_plots(kept.results),
-        figures=tuple(figure for figure in figures if figure.name != COURSE),
+        runs=drawn(kept.results),
+        figures=tuple(figure for figure in figures if not is_course(figure.name)),
     )
 
 
@@ -134,6 +131,7 @@ def _check(index: int, result: Result) -> CheckView:
         log=log,
         log_left_out=left_out,
         synthetic=any(is_synthetic(figure.note) for figure in result.figures),
+        disturbed=any(is_disturbed(figure.note) for figure in result.figures),
     )
 
 
@@ -152,47 +150,4 @@ def _environments(facts: Facts | None, plan: Plan | None) -> tuple[EnvironmentVi
     return tuple(
         EnvironmentView(name=name, wanted=wanted.get(name), present=present.get(name))
         for name in dict.fromkeys((*wanted, *present))
-    )
-
-
-def _plots(results: Iterable[Result]) -> tuple[Plot, ...]:
-    """A plot for each series of throughput and of loss."""
-    return tuple(
-        _plot(result.check, figure)
-        for result in results
-        for figure in result.figures
-        if figure.name in {"throughput", COURSE} and len(figure.samples) > 1
-    )
-
-
-def _plot(check: str, figure: Figure) -> Plot:
-    places = plots.places(figure)
-    first, last = number(figure.samples[0]), number(figure.samples[-1])
-    salt = f"{check} {figure.name}"
-    if figure.name == COURSE:
-        points = plots.reference().beside(check, figure)
-        svg = plots.loss(figure, points, salt)
-        title = "Loss by step"
-        summary = f"from {first} to {last}"
-    else:
-        points = ()
-        svg = plots.throughput(figure, salt)
-        title = "Throughput, window by window"
-        summary = (
-            f"median {number(figure.median)} (dashed), "
-            f"middle 80 % within ±{percent(figure.spread)} (band)"
-        )
-    return Plot(
-        check=check,
-        title=title,
-        unit=figure.unit,
-        summary=summary,
-        note=figure.note,
-        synthetic=is_synthetic(figure.note),
-        reference=plots.reference().label if points else "",
-        svg=svg,
-        at_unit=figure.at_unit or "sample",
-        values=tuple(
-            (number(at), number(value)) for at, value in zip(places, figure.samples, strict=True)
-        ),
     )

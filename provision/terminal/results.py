@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from provision.report.figures import headline, is_synthetic
-from provision.report.text import duration
+from provision.report.speeds import trainings
+from provision.report.text import duration, percent, quantity
 from provision.report.words import (
     CHAPTERS,
     TONES,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from provision.report.training import Speed, Training
     from provision.results import Acceptance, Result
 
 _EXPLAINED = (Status.FAIL, Status.ERROR, Status.WARN)
@@ -89,14 +92,50 @@ def show_verdict(console: Console, acceptance: Acceptance, report: Path | None =
     body.append(f"\nin {duration(acceptance.seconds)}, run {acceptance.id}", style="label")
     if acceptance.scope != "all":
         body.append_text(safe(f"\nonly a part of the checks was run: {acceptance.scope}", "warn"))
-    best = headline(acceptance)
-    if best:
-        body.append("\n").append_text(safe(str(best), "title"))
-        body.append_text(safe(f"  {best.check}", "label"))
-    console.print(Panel(body, border_style=_colour(tone), expand=False))
+    whole = Group(body, *throughput(acceptance))
+    console.print(Panel(whole, border_style=_colour(tone), expand=False))
     if report:
         # Not inside the frame, and never wrapped: it is there to be copied.
         console.print(Text(f"Report: {report}"), no_wrap=True, crop=False, overflow="ignore")
+
+
+def throughput(acceptance: Acceptance) -> list[Table | Text]:
+    """How fast it trains on the CPU, on one GPU and on all, each with what limits it; empty where nothing trained.
+
+    Where the figures do not say on what they were taken: the highest.
+    """
+    found, best = trainings(acceptance), headline(acceptance)
+    if not found:
+        said = [safe(str(best), "title"), safe(f"  {best.check}", "label")] if best else []
+        return [Text.assemble(*said)] if best else []
+    shown = found[0]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    for speed in shown.speeds:
+        table.add_row(safe(speed.device), _rate(speed), _words(shown, speed))
+    words = ", ".join(filter(None, (f"{shown.workload} in {shown.framework}", shown.mode)))
+    return [table, safe(words, "label")]
+
+
+def _rate(speed: Speed) -> Text:
+    """``6,134 examples/s ±0.9 %``."""
+    spread = f" ±{percent(speed.figure.spread)}" if len(speed.figure.samples) > 1 else ""
+    rate = safe(quantity(speed.figure.median, speed.figure.unit), "title")
+    return rate.append_text(safe(spread))
+
+
+def _words(training: Training, speed: Speed) -> Text:
+    """``1.60 times one GPU, 80 % of linear; limit: input pipeline [disturbed]``."""
+    efficiency = training.efficiency(speed)
+    linear = "" if efficiency is None else f"{percent(efficiency)} of linear"
+    compared = ", ".join(filter(None, (training.compared(speed), linear)))
+    limit = speed.limit_name and f"limit: {speed.limit_name}"
+    said = safe("; ".join(filter(None, (compared, limit))))
+    for mark, there in (("synthetic", speed.figure.synthetic), ("disturbed", speed.disturbed)):
+        if there:
+            said.append(f" [{mark}]", style="warn")
+    return said
 
 
 def counts_line(results: Iterable[Result]) -> Text:

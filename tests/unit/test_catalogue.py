@@ -23,6 +23,7 @@ from provision.catalogue.gpu_limits import GpuLimits
 from provision.catalogue.makers import Makers
 from provision.catalogue.peaks import PeakFile
 from provision.catalogue.places import Places
+from provision.catalogue.published import Published
 from provision.catalogue.repositories import Repositories
 from provision.catalogue.rows import Row, read_bytes
 from provision.catalogue.systems import read_systems
@@ -46,6 +47,7 @@ FORMS = {
     "gpu_limits.toml": GpuLimits,
     "peaks.toml": PeakFile,
     "xid.toml": KernelLog,
+    "published.toml": Published,
 }
 DAY = dt.date(2026, 1, 1)
 

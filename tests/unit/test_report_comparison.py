@@ -3,7 +3,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 from acceptances import result, sample, with_results
+from training_acceptances import of_two_cards
 
+from provision.report import nagios, prometheus
 from provision.report.comparison import compare
 from provision.results import Acceptance, Figure, Status
 
@@ -71,3 +73,13 @@ def test_machine_and_state() -> None:
     assert answers == [(True, True), (True, False), (False, False)]
     unknown = msgspec.structs.replace(one, machine="")
     assert not compare(unknown, unknown).same_machine
+
+
+def test_what_the_monitor_saw_is_neither_compared_nor_exported() -> None:
+    acceptance = of_two_cards()
+    names = {change.name for change in compare(acceptance, acceptance).figures}
+    assert names == {"throughput", "speed_up", "scaling_efficiency", "serial_share"}
+    exported = nagios.render(acceptance).text + prometheus.render([acceptance])
+    assert "throughput" in exported
+    assert "utilisation" not in exported
+    assert "gpu0_" not in exported

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import html.parser
 import itertools
 import re
@@ -7,6 +8,7 @@ import re
 import msgspec
 import pytest
 from acceptances import HOSTILE, hostile, result, sample, with_results
+from training_acceptances import limit, note, of_two_cards, run, together, trained
 
 from provision.bundle import bundled
 from provision.report.html import render
@@ -156,6 +158,105 @@ def test_real_data_are_not_called_synthetic() -> None:
     assert "synthetic" not in _Page(render(sample("gpu_rejected"))).words.lower()
 
 
+@pytest.fixture(scope="module")
+def trains() -> str:
+    """CPU, one GPU and two, the last disturbed."""
+    return render(of_two_cards(more=", disturbed: other programs took 23 % of the processors"))
+
+
+def _spaced(text: str) -> str:
+    """The words of a page with a blank between neighbouring cells."""
+    style = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", style)).split())
+
+
+def test_one_look_says_how_fast_and_why_not_faster(trains: str) -> None:
+    head = _spaced(trains[trains.index("<header") : trains.index("</header>")])
+    assert "CPU 330 examples/s ±0.88 % Limit CPU compute" in head
+    assert "1 GPU 6141 examples/s ±0.93 %, 18.6 times the CPU Limit input pipeline" in head
+    assert "2 GPUs 7947 examples/s Disturbed ±19 %, 1.29 times one GPU, 72 % of linear" in head
+
+
+def test_the_overview_is_a_drawing_with_words_and_a_table(trains: str) -> None:
+    page = _Page(trains)
+    labels = [a["aria-label"] or "" for a in page.all("div") if a.get("role") == "img"]
+    assert len(labels) == len(page.all("svg")) == 1 + 3 * 3
+    assert labels[0].startswith("Throughput by device, median of CPU 330 examples/s (±0.88 %")
+    for words in (
+        "What limits 2 GPUs Input pipeline: alone it makes 8,020 examples/s",
+        "Serial share by Amdahl's law: 38 % of a step",
+        "CPU 2017 reference rig, Core i3 6100 274.5 to 283",
+        "GTX 1060 6GB 6168 to 10,065",
+        "Tesla K20m 213 to 366",
+        "the reference rig's published training log",
+        "Device Quantity Median Least Most",
+    ):
+        assert words in _spaced(trains)
+    assert "another form of it" not in page.words
+
+
+def test_disturbed_figures_are_told_as_such(trains: str) -> None:
+    page = _Page(trains)
+    marks = [a for a in page.all("strong") if a.get("class") == "synthetic disturbed"]
+    # The headline, the banner, the table of speeds, three plots, the table of all figures, and the check.
+    assert len(marks) == 8
+    assert "measure again while nothing else runs" in page.words
+    assert "Disturbed" not in _Page(render(of_two_cards())).words
+
+
+def test_courses_are_drawn_and_left_out_of_the_table(trains: str) -> None:
+    table = trains[trains.index('<table class="figures">') :]
+    table = table[: table.index("</table>")]
+    assert "throughput" in table
+    assert "speed_up" in table
+    assert not re.search(r"loss|_utilisation|gpu\d_", table)
+
+
+def test_machines_that_train_together_are_compared() -> None:
+    words = _spaced(render(together()))
+    assert "Each machine against all" in words
+    assert "together 170" in words
+    assert "1.7 times one machine 85 %" in words
+    assert "machine 2 ada@two 100" in words
+
+
+def test_what_was_never_read_is_no_chapter() -> None:
+    """A run of several machines has neither one rig's facts nor a plan."""
+    bare = msgspec.structs.replace(together(), facts={}, plan={})
+    words = _spaced(render(bare))
+    assert "another version" not in words
+    assert "The rig" not in words
+    assert "The plan it was held against" not in words
+
+
+def test_ids_of_a_page_with_many_plots_are_unique(trains: str) -> None:
+    for text in (trains, render(trained(run(1, note(1, "cpu")), run(2, note(1, "cpu"))))):
+        ids = re.findall(r'\bid="([^"]*)"', text)
+        assert len(ids) == len(set(ids))
+
+
+def test_hostile_names_of_devices_stay_words() -> None:
+    said = f"cifar-10 images, 1 gpu ({HOSTILE}), reference mode, float32, batch 128"
+    check = f"training/cifar10_smoke[{HOSTILE}]"
+    hostile_limit = limit(f"on one GPU: {HOSTILE}: {HOSTILE}", HOSTILE)
+    cpu = run(10, note(1, "cpu").replace("tensorflow 2.20.0", ""), check=check)
+    text = render(trained(run(100, said, check=check, cards=1), cpu, hostile_limit))
+    page = _Page(text)
+    assert page.all("script") == []
+    assert clean(HOSTILE) in page.text
+    for drawing in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+        assert "alert" not in drawing
+        assert "bold red" not in drawing
+    assert len(page.all("svg")) == 1 + 3 + 3
+
+
+def test_the_page_stays_small() -> None:
+    """Eight cards for a minute, and 64 in another run, are no more than a photograph."""
+    runs = [run(100.0 * cards, note(cards, "gpu"), steps=1990, cards=cards) for cards in (8, 64)]
+    assert all(len(f.samples) <= 200 for each in runs for f in each.figures)
+    assert len(render(trained(*runs)).encode()) < 900_000
+
+
 def test_a_hostile_rig_changes_nothing_but_words() -> None:
     text = render(hostile())
     page = _Page(text)
@@ -217,6 +318,22 @@ def test_odd_figures_are_drawn_or_left_out() -> None:
     )
     page = _Page(render(with_results(sample("cpu_accepted"), result(Status.PASS, figures=figures))))
     assert len(page.all("svg")) == 8
+
+
+@pytest.mark.parametrize("samples", [(1e308, 1e308), (-1e308, 1e308), (1e17, 5e-324, 0.0)])
+def test_absurd_figures_do_not_stop_the_page(samples: tuple[float, ...]) -> None:
+    kinds = (
+        ("throughput", "step", note(1, "cpu")),
+        ("throughput", "step", note(2, "gpu")),
+        ("loss", "step", ""),
+        ("gpu0_power", "s", ""),
+    )
+    figures = tuple(
+        Figure(name=name, unit="W", samples=samples, at=samples, at_unit=unit, note=said)
+        for name, unit, said in kinds
+    )
+    page = _Page(render(trained(result(Status.PASS, "training/x_y[z]", figures=figures))))
+    assert len(page.all("svg")) == (0 if max(samples) > 1e18 else 5)
 
 
 def test_a_long_log_keeps_its_end() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.report.text import clean, duration, line, moment, number, percent, size
+from provision.report.text import clean, duration, line, moment, number, percent, signed, size
 
 
 @given(st.text())
@@ -54,10 +54,31 @@ def test_number(value: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.018, "1.8 %"), (0.5, "50 %"), (0, "0 %"), (1.5, "150 %")]
+    ("value", "shown"),
+    [
+        (0.018, "1.8 %"),
+        (0.5, "50 %"),
+        (0, "0 %"),
+        (1.5, "150 %"),
+        (0.994, "99 %"),
+        (0.996, "100 %"),
+        (-0.4, "-40 %"),
+    ],
 )
 def test_percent(value: float, shown: str) -> None:
     assert percent(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(-0.317, "-31.7 %"), (0.001, "+0.1 %"), (-0.0004, "0 %"), (0, "0 %")]
+)
+def test_signed(value: float, shown: str) -> None:
+    assert signed(value) == shown
+
+
+def test_percent_with_more_digits() -> None:
+    assert percent(0.9401, 4) == "94.01 %"
+    assert percent(0.99999, 4) == "100 %"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from checks.rigs import Rig
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from provision.plan import EnvironmentPlan
+
 RIGS = pytest.StashKey[dict[str, Rig]]()
 
 MARKERS = {
@@ -35,12 +37,19 @@ def chapter(item: pytest.Item) -> str:
 
 
 def name(item: pytest.Item) -> str:
-    """``hardware/disk_space``, ``runtime/environment_imports[tensorflow]``: a check's id."""
+    """``hardware/disk_space``, ``runtime/environment_imports[tensorflow]``, ``…[tensorflow_gpu-all]``: a check's id."""
     if isinstance(item, Unreachable):
         return "connection/reachable"
     function = getattr(item, "originalname", item.name).removeprefix("test_")
-    environment = getattr(item, "callspec", None) and item.callspec.params.get("environment")  # type: ignore[attr-defined]
-    return f"{chapter(item)}/{function}" + (f"[{environment}]" if environment else "")
+    given = getattr(getattr(item, "callspec", None), "params", {})
+    environment = given.get("environment")
+    place = f"[{environment}{_also(given.get('device', ''))}]" if environment else ""
+    return f"{chapter(item)}/{function}{place}"
+
+
+def _also(device: str) -> str:
+    """What an id says of the device: nothing where the environment tells it."""
+    return "-all" if device == "all" else ""
 
 
 def rig_of(item: pytest.Item) -> str:
@@ -51,25 +60,42 @@ def rig_of(item: pytest.Item) -> str:
 
 
 def spread(metafunc: pytest.Metafunc) -> None:
-    """One check per rig that was reached, and where it asks for an environment, per environment."""
+    """One check per rig that was reached, and per environment and device where it asks for them."""
     if "rig" not in metafunc.fixturenames:
         return
     rigs = [rig for rig in metafunc.config.stash[RIGS].values() if rig.known.transcript]
     if "environment" not in metafunc.fixturenames:
-        names: list[str | None] = [rig.name for rig in rigs] or [None]
-        metafunc.parametrize("rig", names, indirect=True, scope="session", ids=_text)
+        every: list[str | None] = [rig.name for rig in rigs] or [None]
+        metafunc.parametrize("rig", every, indirect=True, scope="session", ids=_text)
         return
-    pairs = [(rig.name, one.name) for rig in rigs for one in rig.environments]
+    places = [
+        (rig.name, one.name, device)
+        for rig in rigs
+        for one in rig.environments
+        for device in _devices(rig, one)
+        if device != "all" or "device" in metafunc.fixturenames
+    ]
     # Without a plan there is one check left, which says so.
-    pairs += [(rig.name, "") for rig in rigs if not rig.environments]
+    places += [(rig.name, "", "") for rig in rigs if not rig.environments]
+    names = ["rig", "environment", "device"][: 3 if "device" in metafunc.fixturenames else 2]
     metafunc.parametrize(
-        "rig,environment",
-        pairs or [(None, None)],
-        indirect=True,
+        names,
+        [place[: len(names)] for place in places] or [(None, None, "")[: len(names)]],
+        indirect=["rig", "environment"],
         scope="session",
-        ids=[f"{rig}-{environment}" if environment else str(rig) for rig, environment in pairs]
-        or ["none"],
+        ids=[_place(*place) for place in places] or ["none"],
     )
+
+
+def _devices(rig: Rig, environment: EnvironmentPlan) -> list[str]:
+    """Where an environment's framework trains: the CPU, one GPU, and all where there are several."""
+    if environment.device != "gpu":
+        return ["cpu"]
+    return ["gpu", "all"] if len(rig.facts.gpus) > 1 else ["gpu"]
+
+
+def _place(rig: str, environment: str, device: str) -> str:
+    return f"{rig}-{environment}{_also(device)}" if environment else rig
 
 
 def _text(value: object) -> str:

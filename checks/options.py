@@ -23,7 +23,9 @@ CHAPTERS = ("hardware", "driver", "runtime", "performance", "training")
 """In the order in which they run; each is a folder and a marker."""
 
 STEPS = 120
-"""Twelve windows of ten: enough for a spread, and under a minute on two cores of 2026."""
+"""On a CPU: twelve windows of ten, enough for a spread, and under a minute on two cores of 2026."""
+GPU_STEPS = 1000
+"""On GPUs: long enough for clocks and heat to be seen; 21 s on the reference rig's GTX 1060."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -43,7 +45,9 @@ def add_options(parser: pytest.Parser) -> None:
     add("--baseline", action="append", default=[], metavar="FILE", help=_BASELINE)
     add("--waivers", action="append", default=[], metavar="FILE", help=_WAIVERS)
     add("--data", default="auto", metavar="DATA", help=_DATA)
-    add("--steps", type=int, default=STEPS, metavar="N", help=f"of training (default {STEPS})")
+    add("--steps", type=int, metavar="N", help=_STEPS)
+    add("--mode", choices=("reference", "limit"), default="reference", help=_MODE)
+    add("--dtype", choices=("float32", "bfloat16"), default="float32", help=_DTYPE)
     add("--results", metavar="FILE", help="write everything found to a JSON file")
 
 
@@ -62,10 +66,19 @@ _BASELINE = (
 _WAIVERS = (
     "findings that are accepted for a time, with a reason (TOML, see docs/accepting.md); repeatable"
 )
+_STEPS = f"of training (default {STEPS} on a CPU, {GPU_STEPS} on GPUs)"
+_MODE = "of training: as published (default), or as fast as the hardware allows"
+_DTYPE = "of training: float32 (default), or bfloat16, which needs --mode limit"
 _DATA = (
     "images for the training checks: auto (default: the rig's cache, a download, else synthetic), "
     "synthetic, a file here (cifar-10-python.tar.gz, cifar-10-binary.tar.gz, .npz), or rig:PATH"
 )
+
+
+def steps_for(config: pytest.Config, device: str) -> int:
+    """How long to train: as ``--steps`` says, else by the device (``cpu``, ``gpu``, ``all``)."""
+    given: int | None = config.getoption("--steps")
+    return given if given is not None else STEPS if device == "cpu" else GPU_STEPS
 
 
 def targets(config: pytest.Config) -> list[Target]:

@@ -1,7 +1,8 @@
 """Runs on the rig, from standard input, below a line that sets ``SENT``: unpack, measure alone, clean up.
 
 ``SENT``: files (name → text), the program's name and arguments, and the monitor's limit and interval. Prints what the
-monitor prints. Exit codes: the monitor's; 3 with ``{"error": …}`` where another measurement does not end.
+monitor prints; with ``live``, what the program prints as it comes, and then the monitor's object as the last line.
+Exit codes: the monitor's; 3 with ``{"error": …}`` where another measurement does not end.
 Standard library alone; Python 3.10 or later.
 """
 
@@ -56,12 +57,18 @@ def measure(folder: Path) -> int:
     program = [*python, str(folder / SENT["program"]), *SENT["arguments"]]
     monitor = [*python, str(folder / "monitor.py"), "--limit", str(SENT["limit"])]
     environment = {key: value for key, value in os.environ.items() if key != "CUDA_VISIBLE_DEVICES"}
+    series = folder / "seen.json"
+    monitor += ["--output", str(series)] if SENT.get("live") else []
     process = subprocess.Popen(  # noqa: S603 - both are ours
         [*monitor, "--interval", str(SENT["interval"]), "--", *program], env=environment
     )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: process.terminate())
-    return process.wait()
+    code = process.wait()
+    if series.is_file():
+        # A program that was ended in the middle of a line leaves that line open.
+        print(f"\n{series.read_text(encoding='utf-8').strip()}", flush=True)  # noqa: T201 - its interface
+    return code
 
 
 def main() -> int:

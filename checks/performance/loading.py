@@ -26,9 +26,9 @@ _START = 60.0
 """Seconds for the start: importing a framework from a slow disk."""
 WAIT = 300.0
 """Seconds to wait for another measurement on the same rig."""
-_MARGIN = 45.0
+MARGIN = 45.0
 """Seconds that monitor and connection have beyond the program's own limit: a sick card's first and last look."""
-_NOT_FOUND = {126, 127}
+NOT_FOUND = {126, 127}
 _UNFINISHED = "not done within"
 
 PREFERENCE = ("torch", "jax", "tensorflow")
@@ -104,12 +104,12 @@ def _run(rig: Rig, load: Load, environment: EnvironmentPlan) -> Seen:
         arguments += ["--framework", environment.framework]
     done = rig.run(
         [f"{environment.path}/bin/python", "-I", "-"],
-        stdin=_bundle(load, arguments, limit),
-        limit=WAIT + limit + 2 * _MARGIN,
+        stdin=bundle(load.program, arguments, limit),
+        limit=WAIT + limit + 2 * MARGIN,
     )
     if done.timed_out:
         return Seen(timed_out=True, limit=limit)
-    if done.exit_code in _NOT_FOUND and not done.stdout.startswith(b"{"):
+    if done.exit_code in NOT_FOUND and not done.stdout.startswith(b"{"):
         return Seen(
             exit_code=done.exit_code, stderr=f"{environment.path}/bin/python does not start"
         )
@@ -124,15 +124,23 @@ def _run(rig: Rig, load: Load, environment: EnvironmentPlan) -> Seen:
     return msgspec.structs.replace(found, result=_last(found.stdout), limit=limit)
 
 
-def _bundle(load: Load, arguments: list[str], limit: float) -> bytes:
-    """One program for standard input: nothing has to be copied first, and nothing stays."""
-    names = dict.fromkeys((*SHARED, load.program))
+def bundle(program: str, arguments: list[str], limit: float, *, live: bool = False) -> bytes:
+    """One program for standard input: nothing has to be copied first, and nothing stays.
+
+    Args:
+        program: of ``checks/workloads``.
+        arguments: its own.
+        limit: seconds that it may take.
+        live: what it prints comes as it is printed; else it is in the monitor's object.
+    """
+    names = dict.fromkeys((*SHARED, program))
     sent = {
         "files": {name: (_PROGRAMS / name).read_text(encoding="utf-8") for name in names},
-        "program": load.program,
+        "program": program,
         "arguments": arguments,
-        "limit": limit + _MARGIN / 3,
+        "limit": limit + MARGIN / 3,
         "interval": INTERVAL,
+        "live": live,
         "wait": WAIT,
     }
     launch = (_HERE / "launch.py").read_text(encoding="utf-8")
@@ -151,10 +159,10 @@ def _last(stdout: str) -> dict[str, Any]:
 
 
 def _whole(found: Seen) -> bool:
-    return bool(found.result) and "error" not in found.result and not any(_sick(found))
+    return bool(found.result) and "error" not in found.result and not any(sick(found))
 
 
-def _sick(found: Seen) -> list[str]:
+def sick(found: Seen) -> list[str]:
     """Cards that stopped answering under load."""
     lost = [
         f"{card.title}: {card.trouble}" for card in found.gpus if "lost" in card.trouble.lower()
@@ -166,8 +174,8 @@ def _sick(found: Seen) -> list[str]:
 def _judge(load: Load, found: Seen) -> None:
     """End the check where there is nothing to be judged."""
     __tracebackhide__ = True
-    sick = _sick(found)
-    assert not sick, "; ".join(sick)
+    dead = sick(found)
+    assert not dead, "; ".join(dead)
     error = found.result.get("error")
     hung = found.timed_out or str((error or {}).get("what", "")).startswith(_UNFINISHED)
     assert not hung, (

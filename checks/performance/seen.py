@@ -39,6 +39,10 @@ class CardSeries(msgspec.Struct, frozen=True, kw_only=True):
     temperature: Samples = []
     margin: Samples = []
     power: Samples = []
+    utilisation_memory: Samples = []
+    memory_used: Samples = []
+    pcie_tx: Samples = []
+    pcie_rx: Samples = []
     pstate: Samples = []
     reasons: Samples = []
     pcie_generation: Samples = []
@@ -55,6 +59,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     mig: bool = False
     clock_sm_max: float | None = None
     slowdown: float | None = None
+    power_limit_default: float | None = None
     pcie_generation_max: float | None = None
     pcie_generation_card: float | None = None
     pcie_generation_port: float | None = None
@@ -124,6 +129,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """One program's run under the monitor; ``result`` is the program's own last line."""
 
     exit_code: int | None = None
+    began: float = 0.0
     timed_out: bool = False
     stopped_by: str = ""
     seconds: float = 0.0

@@ -140,8 +140,9 @@ if name == "crashes":
 if name == "babbles":
     print("no JSON at all"), sys.exit(0)
 if name in {"busy", "loss_is_nan"}:
+    kind = {"busy": "failed", "loss_is_nan": "not-a-number"}[name]
     what = {"busy": "The GPU has other work", "loss_is_nan": "The loss is nan at step 20"}[name]
-    print(json.dumps({"error": {"what": what, "hint": "Wait."}})), sys.exit(3)
+    print(json.dumps({"error": {"what": what, "hint": "Wait.", "kind": kind}})), sys.exit(3)
 end, start = (5.0 if name == "loss_rises" else 4.2), (2.3 if name == "loss_starts_wrong" else 4.68)
 speed = 0.0 if name == "stands_still" else 320.0
 print(f"2017-04-02 17:41:33.123456: step 0, loss = {start} (274.9 examples/sec; 0.466 sec/batch) [synthetic]")
@@ -151,6 +152,7 @@ print(json.dumps({
     "steps": steps, "data": "synthetic", "data_note": data, "device_name": "fake", "devices": 1, "mode": "reference",
     "batch": 128, "version": "2.21.0", "dtype": "float32", "matmul_gflops_before": 200.0, "matmul_gflops_after": 190.0,
     "fraction_of_matmul": 0.17, "first_step_seconds": 1.0, "startup_seconds": 2.0,
+    "framework": name.partition("_")[0], "compute_examples_per_sec": 350.0, "input_examples_per_sec": 8000.0,
 }))
 '''
 

@@ -16,7 +16,9 @@ PROBES = {
     "runtime/environment_consistent[tensorflow]",
     "runtime/environment_imports[tensorflow]",
     "runtime/framework_sees_devices[tensorflow]",
+    "training/cifar10_limit[tensorflow]",
     "training/cifar10_smoke[tensorflow]",
+    "training/cifar10_steady[tensorflow]",
 }
 """These run something on the rig: test_live_rig.py breaks them."""
 

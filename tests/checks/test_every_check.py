@@ -11,6 +11,7 @@ import test_live_rig
 import test_performance
 import test_performance_toolkit
 import test_surroundings
+import test_training_checks
 
 if TYPE_CHECKING:
     from acceptance_suite import Suite
@@ -33,6 +34,10 @@ SEEN = {
     *((check, status) for _, _, check, status, _ in test_surroundings.CASES.values()),
     *((check, status) for _, check, status, _ in test_live_rig.EXPECTED),
     *((f"performance/{check}", status) for _, check, status, _ in test_performance.EXPECTED),
+    *(
+        (f"training/{check.removesuffix('-all')}", status)
+        for _, check, status, _ in test_training_checks.EXPECTED
+    ),
     *(("runtime/cudnn_convolution", status) for _, status, _ in test_performance.CUDNN),
     *(("runtime/nvcc_compiles", status) for _, status, _ in test_performance_toolkit.EXPECTED),
 }

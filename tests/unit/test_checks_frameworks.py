@@ -11,7 +11,6 @@ from facts_of import GTX_1060, environment, facts_of
 
 from checks.question import CouldNotMeasure, Measure
 from checks.runtime import asking, probe, test_frameworks
-from checks.training import test_cifar10
 from provision import catalogue
 from provision.connection import Completed
 from provision.plan import EnvironmentPlan
@@ -149,9 +148,3 @@ def test_the_eleventh_gpu_is_not_the_second() -> None:
     second = device("gpu", 1, ran_on="/device:GPU:11")
     with pytest.raises(AssertionError, match="GPU:1: the product ran on /device:GPU:11"):
         sees(device("cpu"), device("gpu"), second)
-
-
-@pytest.mark.parametrize("framework", ["torch", "jax"])
-def test_the_tensorflow_workload_is_not_run_by_another_framework(framework: str) -> None:
-    with pytest.raises(pytest.skip.Exception, match=f"TensorFlow's, .* is {framework}'s"):
-        test_cifar10.test_cifar10_smoke(rig(), planned(framework=framework), Measure(), None)

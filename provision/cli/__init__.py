@@ -65,8 +65,22 @@ click.rich_click.OPTION_GROUPS = {
             "options": ["--os", "--gpu", "--kernel", "--secure-boot"],
         },
         {"name": "The driver's change", "options": ["--set", "--list", "--keep"]},
+        {
+            "name": "Several machines",
+            "options": [
+                "--together",
+                "--address",
+                "--framework",
+                "--device",
+                "--batch",
+                "--time-limit",
+            ],
+        },
         {"name": "Restart", "options": ["--reboot", "--reboot-limit"]},
-        {"name": "Checks", "options": ["--check", "--data", "--steps", "--waivers", "-m"]},
+        {
+            "name": "Checks",
+            "options": ["--check", "--data", "--steps", "--mode", "--dtype", "--waivers", "-m"],
+        },
     ]
 }
 click.rich_click.COMMAND_GROUPS = {

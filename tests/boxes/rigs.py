@@ -60,7 +60,8 @@ def reach(box: Box, user: str = "rigger") -> tuple[str, ...]:
 def start(state: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Start the command in a process group of its own, to be stopped in the middle."""
     return subprocess.Popen(
-        [*DLRIG, *arguments],
+        # Where the tests run in a script's background, Ctrl-C is ignored, and so it would be in what they start.
+        ["env", "--default-signal=INT", *DLRIG, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,

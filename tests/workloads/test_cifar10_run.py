@@ -37,7 +37,7 @@ def send(
 
 
 FORMS = [
-    *("tensorflow reference float32", "tensorflow limit float32", "tensorflow limit bfloat16"),
+    *("tensorflow reference float32", "tensorflow limit bfloat16"),
     *("torch reference float32", "torch limit bfloat16"),
 ]
 
@@ -49,20 +49,20 @@ def test_a_run_measures_and_the_loss_falls(form: str, tmp_path: Path) -> None:
     workload = WORKLOADS / f"cifar10_{framework}.py"
     before = time.time()
 
-    done = send(made(framework), workload, tmp_path, "--steps", "60", *asked)
+    done = send(made(framework), workload, tmp_path, "--steps", "40", *asked)
 
     assert (done.returncode, done.stderr) == (0, "")
     *lines, last = done.stdout.splitlines()
     result: dict[str, Any] = json.loads(last)
-    assert len(lines) == 7
+    assert len(lines) == 5
     assert all(LINE.fullmatch(line) for line in lines), lines
     assert result["losses"]["0"] == pytest.approx(4.68, abs=0.03)
     assert result["losses"]["10"] == pytest.approx(4.62, abs=0.1)
     # A single batch's loss jumps by up to 0.3 in the first hundred steps; its average does not.
     assert result["loss_average"] < result["losses"]["10"] - 0.05
     assert result["data"] == "synthetic"
-    assert (result["mode"], result["dtype"], result["steps"]) == (mode, dtype, 60)
-    assert len(result["windows"]) == 6
+    assert (result["mode"], result["dtype"], result["steps"]) == (mode, dtype, 40)
+    assert len(result["windows"]) == 4
     assert min(result["windows"]) <= result["examples_per_sec"] <= max(result["windows"])
     assert 0 < result["fraction_of_matmul"] < 1.5
     assert result["accuracy_raw"] > 0.15
@@ -94,7 +94,7 @@ def assert_measured_whole(result: dict[str, Any], before: float, after: float) -
 def test_a_time_limit_ends_the_run_at_a_window_before_it(
     tensorflow_python: Path, workload_path: Path, tmp_path: Path
 ) -> None:
-    asked = ("--steps", "100000", "--time-limit", "40", "--data", "synthetic")
+    asked = ("--steps", "100000", "--time-limit", "30", "--data", "synthetic")
 
     done = send(tensorflow_python, workload_path, tmp_path, *asked)
 
@@ -102,7 +102,7 @@ def test_a_time_limit_ends_the_run_at_a_window_before_it(
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["stopped_by"] == "time limit"
     assert result["steps"] == 10 * len(result["windows"])
-    assert result["seconds"] < 40
+    assert result["seconds"] < 30
 
 
 def test_a_time_limit_without_room_for_two_windows_is_could_not_measure(

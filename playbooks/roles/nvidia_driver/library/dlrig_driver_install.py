@@ -7,16 +7,7 @@ import re
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.dlrig_apt import (
-    INSTALL,
-    MIRROR,
-    MOST_STUCK,
-    Names,
-    installed,
-    patiently,
-    run,
-    stuck,
-)
+from ansible.module_utils.dlrig_apt import INSTALL, MIRROR, Names, installed, patiently, run
 from ansible.module_utils.dlrig_sets import PIN, SETS, files, read, write
 
 DOCUMENTATION = r"""
@@ -122,19 +113,7 @@ def unhold(module: AnsibleModule, names: Names) -> None:
         run(module, ["apt-mark", "unhold", *mine])
 
 
-def free(module: AnsibleModule, said: str, names: Names) -> bool:
-    """Remove the driver's packages that were left half unpacked and keep apt from replacing them.
-
-    They are of no use as they are; the transaction installs what is wanted.
-    """
-    mine = [name for name in stuck(said) if name in names]
-    if mine:
-        force = ["--force-remove-reinstreq", "--force-depends"]
-        run(module, ["dpkg", *force, "--remove", *mine], limit=module.params["timeout"])
-    return bool(mine)
-
-
-def transaction(module: AnsibleModule, arguments: list[str], names: Names) -> None:
+def transaction(module: AnsibleModule, arguments: list[str]) -> None:
     """One apt-get install, to its end; fails with what apt and the build said."""
     p = module.params
     options = [f"--option=DPkg::Lock::Timeout={p['patience']}"]
@@ -145,10 +124,6 @@ def transaction(module: AnsibleModule, arguments: list[str], names: Names) -> No
     argv = ["apt-get", "--quiet", *options, *INSTALL, *arguments]
     often = {"limit": p["timeout"], "patience": p["patience"], "also": MIRROR}
     code, out, err = patiently(module, argv, **often)
-    for _ in range(MOST_STUCK):
-        if not code or not free(module, out + err, names):
-            break
-        code, out, err = patiently(module, argv, **often)
     if code and re.search(r"[Uu]nmet dependencies|--fix-broken", out + err):
         # A half-installed package stands in the way: apt may mend in the same transaction.
         code, out, err = patiently(module, [*argv, "--fix-broken"], **often)
@@ -193,7 +168,7 @@ def main() -> None:
     if not p["download_only"]:
         pinned = pin(pins)
         unhold(module, names)
-    transaction(module, arguments, names)
+    transaction(module, arguments)
     after = installed(module)
     changed = repaired or pinned or after != before
     module.exit_json(changed=changed and not p["download_only"], arguments=arguments)

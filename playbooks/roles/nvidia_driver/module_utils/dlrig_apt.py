@@ -23,11 +23,6 @@ PREFERENCES = Path("/etc/apt/preferences.d")
 SYSTEM_CACHES = Path("/var/cache/apt")
 ARCHIVES = SYSTEM_CACHES / "archives"
 CACHES = ("pkgcache.bin", "srcpkgcache.bin")
-STATUS = Path("/var/lib/dpkg/status")
-STUCK = re.compile(r"The package (\S+) needs to be reinstalled, but I can't find an archive")
-"""A package whose unpacking was cut short, in a version that no archive has any more: apt then does nothing at all."""
-MOST_STUCK = 20
-"""Apt names one of them at a time."""
 
 
 class Available(NamedTuple):
@@ -100,11 +95,6 @@ def patiently(
         if not code or not re.search(f"{BUSY}|{also}", err) or time.monotonic() > end:
             return code, out, err
         time.sleep(POLL)
-
-
-def stuck(text: str) -> set[str]:
-    """The packages that keep apt from doing anything, in what it said; see ``STUCK``."""
-    return {name.partition(":")[0] for name in STUCK.findall(text)}
 
 
 def installed(module: AnsibleModule) -> dict[str, str]:
@@ -182,33 +172,11 @@ class Apt:
         options += self._caches("bare.bin" if bare else CACHES[0])
         argv = ["apt-get", "--simulate", "--quiet", *options, *INSTALL, *arguments]
         code, out, err = run(self._module, argv)
-        without: set[str] = set()
-        for _ in range(MOST_STUCK):
-            if not code or bare or not (more := stuck(out + err) - without):
-                break
-            # What the transaction will remove first, or else say that it stands in the way.
-            without |= more
-            code, out, err = run(self._module, [*argv, *self._imagined(without)])
         if code:
             return Simulation({}, set(), f"{out}\n{err}".strip())
         installs = dict(re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+)", out, re.MULTILINE))
         removes = set(re.findall(r"^(?:Remv|Purg) (\S+)", out, re.MULTILINE))
         return Simulation(installs, removes, "")
-
-    def _imagined(self, without: set[str]) -> list[str]:
-        """Options: a machine as this one, but for some packages."""
-        status = self._folder / "status-imagined"
-        stanzas = STATUS.read_text("utf-8", "replace").split("\n\n")
-        kept = [
-            text for text in stanzas if text.partition("\n")[0][len("Package: ") :] not in without
-        ]
-        status.write_text("\n\n".join(kept), "utf-8")
-        # Built anew: the names do not exist yet, and are gone when this is asked again.
-        (self._folder / "imagined.bin").unlink(missing_ok=True)
-        return [
-            f"--option=Dir::State::status={status}",
-            f"--option=Dir::Cache::pkgcache={self._folder / 'imagined.bin'}",
-        ]
 
     def _cache(self, *words: str) -> str:
         return run(self._module, ["apt-cache", *self._caches(CACHES[0]), *words])[1]
